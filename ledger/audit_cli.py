@@ -1,0 +1,250 @@
+"""`timebank audit`: rebuilds everything from the log, compares it with the database, and says what
+differs.
+
+Owns: the options, the progress bar and the table. Refuses: every rule, which ledger.audit keeps.
+Rules: it only reads, beside a server that runs. Exit code 0 is agreement, 1 is the first difference
+(or a refusal: one line on stderr).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from ledger.audit.findings import Difference, Report
+from ledger.audit.run import Kept, Watcher, audit_database
+from timebank.config import DatabaseConfig, load_config
+from timebank.errors import Reason, TimebankError
+from timebank.tlog.note import KNOWN_KEYS_MAX, NOTE_BYTES_MAX
+from timebank.tlog.vkey import VKEY_CHARACTERS_MAX, parse_vkey
+
+EPILOG = (
+    "Examples: `timebank audit`, or with what was kept elsewhere `timebank audit --ledger weihai "
+    "--checkpoint kept.checkpoint --vkey timebank.example_weihai.vkey`"
+)
+DIFFERENT = 1
+INTERRUPTED = 130
+_VKEY_FILE_BYTES_MAX = KNOWN_KEYS_MAX * (4 * VKEY_CHARACTERS_MAX + 1)
+_WHAT = {
+    "entries": "Entries of the log 条目: bytes, times, keys, hashes, root",
+    "tiles": "Tiles 哈希块",
+    "heads": "Heads 日志头",
+    "invariants": "Accounts that keep every invariant 账户恒等式",
+    "ledgers": "Ledgers 账本",
+    "accounts": "Accounts 账户",
+    "balances": "Balances 余额",
+    "postings": "Postings 分录",
+    "lots": "Lots 批次",
+    "holds": "Holds 预授权",
+    "corrections": "Corrections 更正",
+    "earnings": "Earnings 年度所得",
+    "texts": "Texts and their commitments 文本承诺",
+    "checkpoint": "Kept checkpoint 留存的检查点",
+}
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="TIMEBANK_CONFIG", help="TOML file. 配置文件"),
+]
+DatabaseUrl = Annotated[
+    str | None, typer.Option("--database", help="Database instead of the configured one 数据库.")
+]
+LedgerId = Annotated[
+    str | None,
+    typer.Option("--ledger", help="Id of one ledger; else all of them 账本.", show_default=False),
+]
+CheckpointFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        help="A signed checkpoint kept from before: finds a log that was cut or rewritten 检查点.",
+    ),
+]
+VerifierKey = Annotated[
+    str | None,
+    typer.Option(
+        "--vkey",
+        help="Verifier key of the log, as text or file; else the log's own word counts 公钥.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object 输出 JSON.")]
+
+
+def command(environment: Mapping[str, str]) -> Callable[..., None]:
+    """Makes the command; settings come from the file, the environment given, and --database."""
+
+    def audit(
+        config: ConfigFile = None,
+        database: DatabaseUrl = None,
+        ledger: LedgerId = None,
+        checkpoint: CheckpointFile = None,
+        vkey: VerifierKey = None,
+        json: AsJson = False,
+    ) -> None:
+        """Rebuilds all balances from the log and compares everything that is stored (审计).
+
+        Exit code 0: everything agrees. 1: the first difference is shown.
+        """
+        loaded = load_config(config, environment, {"database.url": database})
+        report = _run(loaded.database, ledger, _kept(checkpoint, vkey), quiet=json)
+        if json:
+            typer.echo(report.as_json())
+        else:
+            _show(report)
+        if not report.ok:
+            raise typer.Exit(DIFFERENT)
+
+    return audit
+
+
+def _run(database: DatabaseConfig, ledger: str | None, kept: Kept | None, *, quiet: bool) -> Report:
+    """Audits with the progress on stderr when somebody watches."""
+    # Nothing here makes cycles; looking for some among all rows would cost a third of the time.
+    collecting = gc.isenabled()
+    gc.disable()
+    console = Console(stderr=True, quiet=quiet)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+            watcher = _Bars(progress)
+            return asyncio.run(
+                audit_database(database, ledger_id=ledger, kept=kept, watcher=watcher)
+            )
+    except KeyboardInterrupt as error:
+        typer.echo("interrupted: nothing was found so far, and nothing was proved", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+    finally:
+        if collecting:
+            gc.enable()
+
+
+class _Bars(Watcher):
+    """Two bars a ledger: what is hashed, and what is folded."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._hashed: TaskID | None = None
+        self._folded: TaskID | None = None
+
+    def start(self, ledger_id: str, size: int) -> None:
+        """Adds the bars of a ledger."""
+        name = _plain(ledger_id)
+        self._hashed = self._progress.add_task(f"{name}: log 日志", total=size)
+        self._folded = self._progress.add_task(f"{name}: balances 余额", total=size)
+
+    def hashed(self, count: int) -> None:
+        """Moves the first bar."""
+        if self._hashed is not None:
+            self._progress.advance(self._hashed, count)
+
+    def folded(self, count: int) -> None:
+        """Moves the second bar."""
+        if self._folded is not None:
+            self._progress.advance(self._folded, count)
+
+
+def _show(report: Report) -> None:
+    """Shows what was checked, or what differs."""
+    console = Console(highlight=False)
+    if report.difference is not None:
+        console.print(_difference_table(report.difference))
+    else:
+        table = Table("Checked 已核对", "Rows 行数", title="Everything agrees 全部一致")
+        table.columns[1].justify = "right"
+        for what, label in _WHAT.items():
+            if what in report.checked:
+                table.add_row(label, f"{report.checked[what]:,}")
+        console.print(table)
+        for note in report.notes:
+            console.print(Text(note), soft_wrap=True)
+    speed = f"{report.entries:,} entries in {report.seconds:.1f} s"
+    if report.ok:
+        console.print(Text(f"{speed}, {report.rate_per_s:,.0f} a second"))
+
+
+def _difference_table(difference: Difference) -> Table:
+    table = Table(title="DIFFERENT 不一致: the first difference", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    key = ", ".join(f"{name} = {value}" for name, value in difference.key.items())
+    for label, value in (
+        ("Table 表", difference.table),
+        ("Row 行", key),
+        ("Column 列", difference.column),
+        ("Expected 应为", difference.expected),
+        ("Got 实为", difference.got),
+    ):
+        table.add_row(label, Text(_plain(value)))
+    return table
+
+
+def _kept(checkpoint: Path | None, vkey: str | None) -> Kept | None:
+    """Reads the checkpoint and its keys. Raises VALIDATION_FAILED when they cannot be used."""
+    if checkpoint is None:
+        if vkey is not None:
+            raise _refusal("--vkey: expected --checkpoint too, which it verifies", "vkey")
+        return None
+    kept = Kept(_read(checkpoint, NOTE_BYTES_MAX, "--checkpoint"), _vkeys(vkey))
+    kept.claim()
+    return kept
+
+
+def _vkeys(argument: str | None) -> tuple[str, ...]:
+    """Reads verifier keys from a text, or from a file with one a line."""
+    if argument is None:
+        return ()
+    if "+" in argument and not Path(argument[:255]).exists():
+        texts = [argument.strip()]
+    else:
+        text = _read(Path(argument), _VKEY_FILE_BYTES_MAX, "--vkey")
+        texts = [line.strip() for line in text.splitlines()]
+        texts = [line for line in texts if line and not line.startswith("#")]
+    for item in texts:
+        parse_vkey(item)
+    if not texts:
+        raise _refusal(f"--vkey {argument}: expected at least one verifier key, got none", "vkey")
+    return tuple(texts)
+
+
+def _read(path: Path, bytes_max: int, option: str) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(bytes_max + 1)
+        text = data.decode()
+    except OSError as error:
+        raise _refusal(f"{option} {path}: {error.strerror}", option) from error
+    except ValueError as error:
+        raise _refusal(f"{option} {path}: expected UTF-8 text, got other bytes", option) from error
+    if len(data) > bytes_max:
+        raise _refusal(f"{option} {path}: expected at most {bytes_max} bytes, got more", option)
+    return text
+
+
+def _plain(text: str) -> str:
+    """Replaces every character that could command the terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def _refusal(message: str, field: str) -> TimebankError:
+    return TimebankError(Reason.VALIDATION_FAILED, message, field=field.lstrip("-"))

@@ -1,0 +1,216 @@
+"""One batch from lock to commit: what is read, decided and written in one transaction."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ledger import leaf
+from ledger.domain.book import Book, Outcome, Recorded, natural_name
+from ledger.domain.commands import Request, request_key
+from ledger.domain.entry import Entry, EntryKind
+from ledger.memory import Memory, load_texts, restore_memory, wanted_by
+from ledger.store.batches import (
+    Changes,
+    Head,
+    Opened,
+    Wanted,
+    WrittenEntry,
+    load,
+    open_batch,
+    write_batch,
+)
+from ledger.store.dialects import WriterSession
+from timebank.clock import Clock
+from timebank.errors import Reason, TimebankError, decode_error, encode_error
+
+
+class BatchLimits(NamedTuple):
+    """Bounds of the write path."""
+
+    queue_items_max: int
+    batch_items_max: int
+    batch_postings_max: int
+    clock_skew_seconds: int
+    accounts_cached_max: int
+
+
+class Batch:
+    """Requests that are committed together; `outcomes` has one answer a request."""
+
+    def __init__(
+        self,
+        ledger_no: int,
+        requests: Sequence[Request],
+        *,
+        batch_id: bytes,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        encode: Callable[[str, Entry], bytes],
+        limits: BatchLimits,
+    ) -> None:
+        self.batch_id = batch_id
+        self.outcomes: list[Outcome] = []
+        self.memory_after: Memory | None = None
+        self._ledger_no = ledger_no
+        self._requests = requests
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._encode = encode
+        self._limits = limits
+
+    async def carry_out(self, session: WriterSession, memory: Memory | None) -> Memory:
+        """Runs the batch in one transaction and gives the memory of the new head.
+
+        Raises CLOCK_SKEW and the database's reasons, with nothing written; UnknownCommit when nobody can tell.
+        """
+        opened = await self._open(session)
+        self._check_clock(opened.head)
+        if memory is None or not memory.matches(opened.head):
+            memory = await session.run(
+                self._ledger_no, restore_memory(self._ledger_no, opened.head)
+            )
+        book = Book(
+            memory.state,
+            next_index=opened.head.size,
+            now_us=max(self._clock.now_us(), opened.head.recorded_us + 1),
+            random_bytes=self._random_bytes,
+            encode=self._encode,
+        )
+        await self._load(session, memory, book, opened)
+        self.outcomes = [book.execute(request) for request in self._requests]
+        if not book.written and not book.declines:
+            await session.rollback()
+            memory.settle(memory.head, accounts_max=self._limits.accounts_cached_max)
+            return memory
+        return await self._store(session, memory, book, opened.head)
+
+    async def _open(self, session: WriterSession) -> Opened:
+        keys = {request.key: None for request in self._requests}
+        keys.pop(b"", None)
+        names = [
+            name
+            for request in self._requests
+            for command in request.commands
+            if (name := natural_name(command)) is not None
+        ]
+        plan = open_batch(keys, dict.fromkeys(names))
+        return await session.run(self._ledger_no, plan, begin=True)
+
+    def _check_clock(self, head: Head) -> None:
+        if head.clock_us is None:
+            return
+        skew_us = abs(self._clock.now_us() - head.clock_us)
+        if skew_us > self._limits.clock_skew_seconds * 1_000_000:
+            raise TimebankError(
+                Reason.CLOCK_SKEW,
+                f"this server's clock is {skew_us // 1000} ms from the database's: set the clocks",
+                skew_ms=skew_us // 1000,
+            )
+
+    async def _load(
+        self, session: WriterSession, memory: Memory, book: Book, opened: Opened
+    ) -> None:
+        """Fills the book with earlier answers, and memory with the accounts and holds it lacks."""
+        earlier = _earlier_entries(opened)
+        wanted = wanted_by(self._requests)
+        indexes = [*wanted.entry_indexes, *self._chain_indexes(opened, earlier)]
+        missing = memory.missing(wanted._replace(entry_indexes=indexes))
+        if missing:
+            loaded = await session.run(self._ledger_no, load(missing))
+            memory.add(loaded)
+            book.originals.update(
+                {index: leaf.decode(data) for index, data in loaded.leaves.items()}
+            )
+        payers = [
+            posting.account_id
+            for index in indexes
+            if index in book.originals
+            for posting in book.originals[index].postings
+        ]
+        others = [
+            memory.state.holds[name].account_id
+            for name in wanted.hold_ids
+            if name in memory.state.holds
+        ]
+        more = memory.missing(Wanted(list(dict.fromkeys([*payers, *others]))))
+        if more:
+            memory.add(await session.run(self._ledger_no, load(more)))
+        book.originals.update({entry.log_index: entry for entry in earlier.values()})
+        if earlier or opened.entries_by_natural:
+            book.texts_of = await session.run(self._ledger_no, load_texts(list(book.originals)))
+        self._remember(book, opened, earlier)
+
+    def _chain_indexes(self, opened: Opened, earlier: dict[bytes, Entry]) -> list[int]:
+        indexes: list[int] = []
+        naturals = {name: leaf.decode(data) for name, data in opened.entries_by_natural.items()}
+        for request in self._requests:
+            count = len(request.commands)
+            entry = earlier.get(request.key) if earlier else None
+            if entry is not None:
+                indexes.extend(range(entry.log_index, entry.log_index + count))
+            if naturals:
+                for command in request.commands:
+                    hit = naturals.get(natural_name(command) or (EntryKind.REVERSAL, ""))
+                    if hit is not None:
+                        first = hit.log_index - hit.chain_position
+                        indexes.extend(range(first, first + count))
+        return list(dict.fromkeys(indexes))
+
+    def _remember(self, book: Book, opened: Opened, earlier: dict[bytes, Entry]) -> None:
+        for name, data in opened.entries_by_natural.items():
+            book.natural[name] = leaf.decode(data)
+        if not earlier and not opened.declines:
+            return
+        for request in self._requests:
+            entry = earlier.get(request.key)
+            if entry is not None:
+                indexes = range(entry.log_index, entry.log_index + len(request.commands))
+                chain = tuple(book.originals[i] for i in indexes if i in book.originals)
+                book.recorded[request.key] = Recorded(entry.fingerprint, Outcome(chain))
+            declined = opened.declines.get(request.key)
+            if declined is not None:
+                error = decode_error(declined[1])
+                book.recorded[request.key] = Recorded(declined[0], Outcome(error=error))
+
+    async def _store(
+        self, session: WriterSession, memory: Memory, book: Book, before: Head
+    ) -> Memory:
+        tiles = memory.tree.append([item.leaf for item in book.written])
+        head = Head(
+            memory.tree.size,
+            memory.tree.root(),
+            memory.tree.frontier_bytes(),
+            book.written[-1].entry.recorded_us if book.written else before.recorded_us,
+            self.batch_id,
+        )
+        changes = Changes(
+            head,
+            [_row(item.entry, item.leaf) for item in book.written],
+            tiles,
+            book.declines,
+            [encode_error(decline.error) for decline in book.declines],
+            book.texts,
+        )
+        self.memory_after = Memory(head, memory.state, memory.tree)
+        plan = write_batch(changes, memory.state)
+        await session.run(self._ledger_no, plan, commit=True)
+        memory.settle(head, accounts_max=self._limits.accounts_cached_max)
+        return memory
+
+
+def _earlier_entries(opened: Opened) -> dict[bytes, Entry]:
+    return {key: leaf.decode(data) for key, data in opened.entries_by_request.items()}
+
+
+def _row(entry: Entry, data: bytes) -> WrittenEntry:
+    key = None
+    if entry.request_id and not entry.chain_position:
+        key = request_key(entry.caller, entry.request_id)
+    return WrittenEntry(
+        entry.log_index,
+        int(entry.kind),
+        entry.recorded_us,
+        key,
+        entry.natural_key or None,
+        entry.cause or None,
+        data,
+    )

@@ -1,0 +1,1 @@
+"""Servicers: decode, call one use case, encode. No rule, no SQL."""

@@ -1,0 +1,269 @@
+"""The ordered writer of one ledger: queue, group commit, receipts.
+
+All writes of a ledger pass here. Concurrent requests queue and are taken as one batch when the previous commit ends; no
+timer, so a lone request does not wait. A batch is one transaction: lock the head, look up keys, load what is missing, run
+the pure state machine, write, commit; then one signature over the committed head. A rolled-back head is never signed,
+and the signer is never called under the lock. When the outcome of a commit is unknown, all memory is dropped and the
+batch's random id is looked up under the lock before anybody gets an answer.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import structlog
+
+from ledger import leaf
+from ledger.batch import Batch, BatchLimits
+from ledger.domain.book import Outcome
+from ledger.domain.commands import Post, Request
+from ledger.memory import Memory
+from ledger.metrics import LedgerMetrics
+from ledger.store.batches import Head, find_commit
+from ledger.store.dialects import UnknownCommit, WriterSession
+from timebank.clock import Clock
+from timebank.errors import Reason, TimebankError
+
+_LOG = structlog.get_logger("ledger.sequencer")
+QUIET_PASSES = int(__import__("os").environ.get("QP", "8"))
+"""Passes of the event loop without a new request after which a batch is taken."""
+LOOKUP_ATTEMPTS = 20
+LOOKUP_PAUSE_S = 0.5
+"""A commit whose outcome is unknown is looked up for 10 seconds before its callers hear UNAVAILABLE."""
+
+
+class Answer(NamedTuple):
+    """What a submission gets: an outcome a request, and the signed checkpoint that covers them."""
+
+    outcomes: list[Outcome]
+    head: Head
+    checkpoint: str
+
+
+@dataclass(slots=True)
+class Submission:
+    """Requests that wait together for the next commit. `deadline_s` is on the loop's clock."""
+
+    requests: Sequence[Request]
+    future: asyncio.Future[Answer]
+    deadline_s: float | None
+    postings: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.postings = sum(
+            len(command.postings)
+            for request in self.requests
+            for command in request.commands
+            if type(command) is Post
+        )
+
+
+class Sequencer:
+    """The ordered writer of one ledger."""
+
+    def __init__(
+        self,
+        *,
+        ledger_no: int,
+        session: WriterSession,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        sign: Callable[[Memory], str],
+        limits: BatchLimits,
+        metrics: LedgerMetrics,
+    ) -> None:
+        self._ledger_no = ledger_no
+        self._session = session
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._sign = sign
+        self._limits = limits
+        self.metrics = metrics
+        self._queue: deque[Submission] = deque()
+        self._queued_items = 0
+        self._wake = asyncio.Event()
+        self._memory: Memory | None = None
+        self._checkpoint: tuple[Head, str] | None = None
+        self._closing = False
+        self._stopped = asyncio.Event()
+        self.committed = asyncio.Event()
+
+    async def submit(
+        self, requests: Sequence[Request], *, deadline_s: float | None = None
+    ) -> Answer:
+        """Waits until the requests are committed or declined.
+
+        Cancelling the caller does not cancel the commit. Raises QUEUE_FULL, DEADLINE_PASSED, SHUTTING_DOWN, and the
+        reasons of a database or signer that is unavailable; a retry with the same request ids replays.
+        """
+        if self._closing:
+            raise TimebankError(Reason.SHUTTING_DOWN, "the server is stopping: call again")
+        if self._queued_items + len(requests) > self._limits.queue_items_max:
+            raise TimebankError(
+                Reason.QUEUE_FULL,
+                f"{self._queued_items} writes wait already: try again in a moment",
+                queued=self._queued_items,
+            )
+        loop = asyncio.get_running_loop()
+        submission = Submission(requests, loop.create_future(), deadline_s)
+        self._queue.append(submission)
+        self._queued_items += len(requests)
+        self.metrics.queue_items.set(self._queued_items)
+        self._wake.set()
+        return await submission.future
+
+    async def run(self) -> None:
+        """Takes and commits batches until `close`; run it as one task."""
+        while not (self._closing and not self._queue):
+            if not self._queue:
+                self._wake.clear()
+                await self._wake.wait()
+            else:
+                await self._let_arrive()
+            await self._commit(self._take())
+        self._stopped.set()
+
+    async def _let_arrive(self) -> None:
+        """Lets requests that have reached the process join the queue.
+
+        Only after a commit for which others waited, never for a lone request: the loop accepts one call a pass, and
+        taking the first few at once would make many small batches of what can be one.
+        """
+        quiet = 0
+        while quiet < QUIET_PASSES and self._queued_items < self._limits.batch_items_max:
+            before = self._queued_items
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if self._queued_items == before else 0
+
+    async def close(self) -> None:
+        """Lets what is queued finish, then stops."""
+        self._closing = True
+        self._wake.set()
+        await self._stopped.wait()
+
+    def _take(self) -> list[Submission]:
+        taken: list[Submission] = []
+        items = postings = 0
+        now_s = asyncio.get_running_loop().time()
+        while self._queue:
+            submission = self._queue[0]
+            items += len(submission.requests)
+            postings += submission.postings
+            full = (
+                items > self._limits.batch_items_max or postings > self._limits.batch_postings_max
+            )
+            if taken and full:
+                break
+            self._queue.popleft()
+            self._queued_items -= len(submission.requests)
+            if submission.future.done():
+                continue
+            if submission.deadline_s is not None and submission.deadline_s <= now_s:
+                late = TimebankError(
+                    Reason.DEADLINE_PASSED,
+                    "the deadline passed while the request waited; nothing was done",
+                )
+                submission.future.set_exception(late)
+                continue
+            taken.append(submission)
+        self.metrics.queue_items.set(self._queued_items)
+        return taken
+
+    async def _commit(self, submissions: list[Submission]) -> None:
+        if not submissions:
+            return
+        try:
+            outcomes, checkpoint = await self._write(submissions)
+        except TimebankError as error:
+            self._memory = None
+            for submission in submissions:
+                _fail(submission, error)
+            return
+        except Exception as error:  # noqa: BLE001  # a fault of ours must reach its callers, not end the writer
+            self._memory = None
+            await self._session.rollback()
+            await self._isolate(submissions, error)
+            return
+        head, note = checkpoint
+        start = 0
+        for submission in submissions:
+            end = start + len(submission.requests)
+            if not submission.future.done():
+                submission.future.set_result(Answer(outcomes[start:end], head, note))
+            start = end
+
+    async def _isolate(self, submissions: list[Submission], error: Exception) -> None:
+        """After a fault of ours: carries each submission out alone, so that one cannot fail the others."""
+        _LOG.error("batch failed", submissions=len(submissions), exc_info=error)
+        if len(submissions) == 1:
+            _fail(submissions[0], error)
+            return
+        for submission in submissions:
+            await self._commit([submission])
+
+    async def _write(self, submissions: list[Submission]) -> tuple[list[Outcome], tuple[Head, str]]:
+        requests = [request for submission in submissions for request in submission.requests]
+        batch = Batch(
+            self._ledger_no,
+            requests,
+            batch_id=self._random_bytes(16),
+            clock=self._clock,
+            random_bytes=self._random_bytes,
+            encode=leaf.encode,
+            limits=self._limits,
+        )
+        started_s = asyncio.get_running_loop().time()
+        try:
+            memory = await batch.carry_out(self._session, self._memory)
+        except UnknownCommit as error:
+            self._memory = None
+            memory = await self._resolve(batch, error)
+        except BaseException:
+            await self._session.rollback()
+            raise
+        else:
+            self._memory = memory
+        self.metrics.commit_seconds.observe(asyncio.get_running_loop().time() - started_s)
+        self.metrics.batch_items.observe(len(requests))
+        self.metrics.log_entries.set(memory.head.size)
+        checkpoint = self._signed(memory)
+        self.committed.set()
+        self.committed = asyncio.Event()
+        return batch.outcomes, checkpoint
+
+    def _signed(self, memory: Memory) -> tuple[Head, str]:
+        """Signs the committed head once; a head that did not grow keeps its checkpoint."""
+        known = self._checkpoint
+        if known is None or known[0].size != memory.head.size:
+            known = (memory.head, self._sign(memory))
+            self._checkpoint = known
+        return known
+
+    async def _resolve(self, batch: Batch, cause: Exception) -> Memory:
+        """Finds out under the lock whether a batch was committed, on a new connection."""
+        _LOG.warning("commit outcome unknown", cause=str(cause))
+        for _ in range(LOOKUP_ATTEMPTS):
+            try:
+                _, found = await self._session.run(
+                    self._ledger_no, find_commit(batch.batch_id), begin=True
+                )
+                await self._session.rollback()
+            except TimebankError as error:
+                _LOG.warning("commit lookup failed", reason=error.reason.value)
+                await asyncio.sleep(LOOKUP_PAUSE_S)
+                continue
+            if found and batch.memory_after is not None:
+                return batch.memory_after
+            break
+        raise TimebankError(
+            Reason.DATABASE_UNAVAILABLE,
+            "the database connection broke during the commit: call again with the same request_id,"
+            " it replays if the commit went through",
+        ) from cause
+
+
+def _fail(submission: Submission, error: Exception) -> None:
+    if not submission.future.done():
+        submission.future.set_exception(error)

@@ -1,0 +1,89 @@
+"""The ledger as a service: builds stores, use cases and servicers, and adds them to a runtime."""
+
+import gc
+import sys
+
+import grpc.aio
+
+from ledger.batch import BatchLimits
+from ledger.metrics import LedgerMetricFamilies
+from ledger.rpc.ledger import LedgerRpcs
+from ledger.rpc.log import LogRpcs
+from ledger.rpc.tiles import tile_routes
+from ledger.usecases.accounts import Accounts
+from ledger.usecases.balances import Balances
+from ledger.usecases.entries import Entries
+from ledger.usecases.ledgers import Ledgers, World
+from ledger.usecases.proofs import Proofs
+from ledger.usecases.sweeper import Sweeper
+from ledger.usecases.writes import Writes
+from timebank.database import open_databases
+from timebank.ledger.v1.ledger_service_pb2_grpc import add_LedgerServiceServicer_to_server
+from timebank.ledger.v1.log_service_pb2_grpc import add_LogServiceServicer_to_server
+from timebank.migrations import prepare
+from timebank.runtime import Runtime
+
+LEDGER_SERVICE = "timebank.ledger.v1.LedgerService"
+SWITCH_S = 0.0005
+"""A thread that comes back from SQLite waits at most this long for the interpreter lock."""
+GC_ALLOCATIONS = 50_000
+GC_GENERATION = 50
+"""Accounts in memory are never garbage: looking through them for cycles took a tenth of the time."""
+LOG_SERVICE = "timebank.ledger.v1.LogService"
+
+
+def _tune_interpreter() -> None:
+    """Suits the interpreter to a process with many long-lived objects and one busy thread."""
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS, GC_GENERATION, GC_GENERATION)
+    sys.setswitchinterval(SWITCH_S)
+
+
+async def register(runtime: Runtime) -> None:
+    """Adds LedgerService, LogService, the tile routes and the sweeper.
+
+    Raises DATABASE_UNAVAILABLE or READ_ONLY when the database cannot be opened.
+    """
+    settings = runtime.config.ledger
+    databases = open_databases(runtime.config.database)
+    _tune_interpreter()
+    runtime.on_drain(databases.close)
+    await prepare(databases, ["ledger"], mode=runtime.config.database.migrate)
+    world = World(
+        databases=databases,
+        clock=runtime.clock,
+        random_bytes=runtime.random_bytes,
+        keyring=runtime.keyring,
+        limits=BatchLimits(
+            queue_items_max=settings.queue_items_max,
+            batch_items_max=settings.batch_items_max,
+            batch_postings_max=settings.batch_postings_max,
+            clock_skew_seconds=settings.clock_skew_seconds,
+            accounts_cached_max=settings.accounts_cached_max,
+        ),
+        metrics=LedgerMetricFamilies(runtime.registry),
+    )
+    ledgers = Ledgers(world)
+    runtime.on_drain(ledgers.close)
+    proofs = Proofs(ledgers)
+    entries = Entries(ledgers)
+    rpcs = LedgerRpcs()
+    rpcs.ledgers = ledgers
+    rpcs.writes = Writes(ledgers)
+    rpcs.proofs = proofs
+    rpcs.accounts = Accounts(ledgers)
+    rpcs.balances = Balances(ledgers)
+    rpcs.entries = entries
+    rpcs.clock = runtime.clock
+
+    def add_ledger_service(server: grpc.aio.Server) -> None:
+        add_LedgerServiceServicer_to_server(rpcs, server)
+
+    def add_log_service(server: grpc.aio.Server) -> None:
+        add_LogServiceServicer_to_server(LogRpcs(proofs, entries), server)
+
+    runtime.add_service(LEDGER_SERVICE, add_ledger_service)
+    runtime.add_service(LOG_SERVICE, add_log_service)
+    runtime.http_routes.extend(tile_routes(proofs, runtime.authenticate_http))
+    sweeper = Sweeper(ledgers, interval_s=settings.sweeper_seconds)
+    runtime.spawn("ledger sweeper", sweeper.run())

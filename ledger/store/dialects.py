@@ -1,0 +1,239 @@
+"""The one place that knows the database's name: how a plan runs on SQLite and on PostgreSQL.
+
+A session is one writer's connection. `run` carries out a plan, beginning a transaction before it or committing after it
+when asked. A commit whose outcome is not known raises `UnknownCommit`; any other failure has rolled back. Errors of the
+driver come out as TimebankError.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import asyncpg
+import sqlalchemy
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ledger.store import postgresql_sql, sqlite_sql
+from ledger.store.statements import LockHead, Plan, Read, Row, Statement, Write
+from timebank.database import Databases, translate_database_error
+
+T = TypeVar("T")
+
+_SYNC_REPLICATION = "synchronous"
+INLINE_ROWS_MAX = 256
+"""Writes of more rows than this leave the event loop to others."""
+
+
+class UnknownCommit(Exception):
+    """The connection broke, or the database warned, while a commit was under way."""
+
+
+class WriterSession(Protocol):
+    """One writer's connection to the database."""
+
+    async def run(
+        self, ledger_no: int, plan: Plan[T], *, begin: bool = False, commit: bool = False
+    ) -> T:
+        """Runs a plan in the session's transaction; see the module for what it raises."""
+        ...
+
+    async def rollback(self) -> None:
+        """Gives the transaction up; never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Drops the connection; the next run opens another one."""
+        ...
+
+
+class PostgresqlSession:
+    """Plans over asyncpg, on a connection of its own from the writer pool."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._connection: AsyncConnection | None = None
+        self._driver: Any = None
+        self._warnings: list[str] = []
+
+    async def run(
+        self, ledger_no: int, plan: Plan[T], *, begin: bool = False, commit: bool = False
+    ) -> T:
+        """Runs a plan, statement by statement."""
+        try:
+            driver = self._driver or await self._open()
+            if begin:
+                await driver.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            result = await self._drive(driver, ledger_no, plan)
+        except (
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            sqlalchemy.exc.DBAPIError,
+        ) as error:
+            await self.close()
+            raise translate_database_error(error) from error
+        if commit:
+            await self._commit(driver)
+        return result
+
+    async def _drive(self, driver: Any, ledger_no: int, plan: Plan[T]) -> T:
+        try:
+            statement: Statement = next(plan)
+            while True:
+                statement = plan.send(await self._execute(driver, ledger_no, statement))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def _execute(self, driver: Any, ledger_no: int, statement: Statement) -> list[Row]:
+        if isinstance(statement, LockHead):
+            rows: list[Row] = await driver.fetch(postgresql_sql.LOCK_HEAD, ledger_no)
+        elif isinstance(statement, Read):
+            if not statement.keys:
+                return []
+            sql, arguments = postgresql_sql.read(statement)
+            rows = await driver.fetch(sql, ledger_no, *arguments)
+        else:
+            sql, arguments = postgresql_sql.write(statement)
+            rows = await driver.fetch(sql, ledger_no, *arguments)
+        return rows
+
+    async def _commit(self, driver: Any) -> None:
+        self._warnings.clear()
+        try:
+            await driver.execute("COMMIT")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            await self.close()
+            raise UnknownCommit(str(error)) from error
+        if any(_SYNC_REPLICATION in text for text in self._warnings):
+            await self.close()
+            raise UnknownCommit(self._warnings[0])
+
+    async def _open(self) -> Any:
+        self._connection = await self._engine.connect()
+        raw = await self._connection.get_raw_connection()
+        self._driver = raw.driver_connection
+        self._driver.add_log_listener(self._note_warning)
+        return self._driver
+
+    def _note_warning(self, _: object, message: Any) -> None:
+        if message.severity_en == "WARNING":
+            self._warnings.append(message.message)
+
+    async def rollback(self) -> None:
+        """Rolls back, or drops the connection when that fails."""
+        if self._driver is None:
+            return
+        try:
+            await self._driver.execute("ROLLBACK")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await self.close()
+
+    async def close(self) -> None:
+        """Drops the connection without waiting for it."""
+        connection, driver = self._connection, self._driver
+        self._connection = self._driver = None
+        if driver is not None:
+            driver.remove_log_listener(self._note_warning)
+            driver.terminate()
+        if connection is not None:
+            await connection.invalidate()
+            await connection.close()
+
+
+class SqliteSession:
+    """Plans over one sqlite3 connection.
+
+    What takes microseconds runs in the event loop itself: handing it to a thread would cost more, and every statement
+    there would wait for the interpreter lock. Large writes and the commit, which waits for the disk, run in a thread.
+    """
+
+    def __init__(self, engine: sqlalchemy.Engine) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(1, "sqlite-writer")
+        self._connection: sqlalchemy.Connection | None = None
+
+    async def run(
+        self, ledger_no: int, plan: Plan[T], *, begin: bool = False, commit: bool = False
+    ) -> T:
+        """Runs a plan, statement by statement."""
+        try:
+            driver = self._open()
+            if begin:
+                self._opened().begin()
+            result = await self._drive(driver, ledger_no, plan)
+            if commit:
+                await self._in_thread(self._opened().commit)
+        except (sqlite3.Error, sqlalchemy.exc.DBAPIError) as error:
+            await self.close()
+            raise translate_database_error(error) from error
+        return result
+
+    async def _drive(self, driver: sqlite3.Connection, ledger_no: int, plan: Plan[T]) -> T:
+        try:
+            statement: Statement = next(plan)
+            while True:
+                if isinstance(statement, Write) and statement.size() > INLINE_ROWS_MAX:
+                    large = partial(_execute_sqlite, driver, ledger_no, statement)
+                    rows = await self._in_thread(large)
+                else:
+                    rows = _execute_sqlite(driver, ledger_no, statement)
+                statement = plan.send(rows)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        driver: sqlite3.Connection = self._connection.connection.driver_connection  # type: ignore[assignment]  # pysqlite's own connection
+        return driver
+
+    def _opened(self) -> sqlalchemy.Connection:
+        assert self._connection is not None, "opened by run"
+        return self._connection
+
+    async def rollback(self) -> None:
+        """Rolls back; the connection is opened anew by the next run."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Drops the connection after what its thread is doing."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._in_thread(connection.close)
+
+
+def _execute_sqlite(driver: sqlite3.Connection, ledger_no: int, statement: Statement) -> list[Row]:
+    if isinstance(statement, LockHead):
+        return driver.execute(sqlite_sql.LOCK_HEAD, (ledger_no,)).fetchall()
+    if isinstance(statement, Read):
+        rows: list[Row] = []
+        for sql, arguments in sqlite_sql.read(statement, ledger_no):
+            rows.extend(driver.execute(sql, arguments))
+        return rows
+    for sql, arguments in sqlite_sql.write(statement, ledger_no):
+        driver.execute(sql, arguments)
+    return []
+
+
+def open_session(databases: Databases) -> WriterSession:
+    """Opens the writer's session for the database that is configured."""
+    return _session(databases.writer)
+
+
+def open_read_session(databases: Databases) -> WriterSession:
+    """Opens a session for shared look-ups, which never begins a transaction."""
+    return _session(databases.lookups)
+
+
+def _session(engine: sqlalchemy.Engine | AsyncEngine) -> WriterSession:
+    if isinstance(engine, AsyncEngine):
+        return PostgresqlSession(engine)
+    return SqliteSession(engine)

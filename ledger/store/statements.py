@@ -1,0 +1,53 @@
+"""Statements of the write path, free of input and output: what to read by keys and what to write in bulk.
+
+A plan is a generator that yields statements and is sent their rows. The same plan runs on every database;
+`ledger.store.dialects` knows how. A statement is one round trip whatever its number of keys or rows.
+"""
+
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import Table
+
+T = TypeVar("T")
+Row = Sequence[Any]  # a row of a driver: the plan that asked knows its columns
+
+
+class Read(NamedTuple):
+    """Rows by keys: `sql` selects from `k(k0, k1 ...)`, the keys, and names the ledger `:ledger`.
+
+    `types` are the column types of the keys: int64, int16, bytes or text. Write `CROSS JOIN` from `k` to the table, so
+    that SQLite looks rows up by key instead of scanning.
+    """
+
+    sql: str
+    types: tuple[str, ...]
+    keys: Sequence[Sequence[Any]]
+
+
+class LockHead(NamedTuple):
+    """Takes the head of the ledger for this transaction; gives size, root, frontier, time, batch id, clock."""
+
+
+class Rows(NamedTuple):
+    """Rows of a table without the ledger, in the order of its columns (or of its key, to delete)."""
+
+    table: Table
+    rows: Sequence[Sequence[Any]]
+
+
+class Write(NamedTuple):
+    """Everything a batch writes; rows of `added` sum into the last column."""
+
+    inserted: Sequence[Rows] = ()
+    upserted: Sequence[Rows] = ()
+    added: Sequence[Rows] = ()
+    deleted: Sequence[Rows] = ()
+
+    def size(self) -> int:
+        """Counts the rows."""
+        return sum(len(rows) for groups in self for _, rows in groups)
+
+
+Statement = Read | LockHead | Write
+Plan = Generator[Statement, list[Row], T]

@@ -1,0 +1,142 @@
+"""Balances, now or as of a point of the log.
+
+Concurrent questions share one look-up: what is asked while a look-up is under way goes with the next one, so each answer
+reflects everything committed before it was asked.
+"""
+
+import asyncio
+from typing import NamedTuple
+
+from ledger.domain.account import Account
+from ledger.domain.calendar import year_of
+from ledger.store import reads
+from ledger.store.balances import BalanceRow, load_balances
+from ledger.store.dialects import open_read_session
+from ledger.usecases.caller import account_not_found, may_see
+from ledger.usecases.ledgers import Ledgers
+from timebank.auth import Principal
+from timebank.errors import TimebankError
+
+LOOKUP_ACCOUNTS_MAX = 1_000
+
+
+class BalanceRead(NamedTuple):
+    """An account's balance; amounts are in its unit."""
+
+    account: Account
+    posted: int
+    held: int
+    debt: int
+    log_size: int
+    earned: tuple[int, int]
+    expired_pending: bool
+
+
+class Balances:
+    """Reads balances for a principal."""
+
+    def __init__(self, ledgers: Ledgers) -> None:
+        self._ledgers = ledgers
+        self._reader = ledgers.world.databases.reader
+        self._lookups: dict[int, _Lookup] = {}
+
+    async def now(self, ledger_id: str, account_id: str, principal: Principal) -> BalanceRead:
+        """Reads the balance as it is. Raises ACCOUNT_NOT_FOUND."""
+        handle = await self._ledgers.handle(ledger_id, principal)
+        row = await self._lookup(handle.ledger_no).find(account_id)
+        if row is None or not may_see(principal, row.account):
+            raise account_not_found(ledger_id, account_id)
+        account = row.account
+        now_us = self._ledgers.world.clock.now_us()
+        earned = (0, 0)
+        if row.earned:
+            this_year = year_of(now_us, handle.time_zone)
+            earned = sum(row.earned.values()), row.earned.get(this_year, 0)
+        return BalanceRead(
+            account,
+            account.posted,
+            account.held,
+            account.debt,
+            account.changed_index + 1,
+            earned,
+            account.due_us() <= now_us,
+        )
+
+    def _lookup(self, ledger_no: int) -> "_Lookup":
+        lookup = self._lookups.get(ledger_no)
+        if lookup is None:
+            lookup = self._lookups[ledger_no] = _Lookup(self._ledgers, ledger_no)
+        return lookup
+
+    async def at_size(
+        self, ledger_id: str, account_id: str, principal: Principal, size: int
+    ) -> BalanceRead:
+        """Reads the posted balance after the first `size` entries, at most all there are; exact."""
+        account, ledger_no = await self._visible(ledger_id, account_id, principal)
+        row = await self._ledgers.row(ledger_id, principal)
+        size = min(size, row.head.size)
+        posted = await reads.posted_at_size(self._reader, ledger_no, account.no, size)
+        return BalanceRead(account, posted, 0, 0, size, (0, 0), False)
+
+    async def at_recorded(
+        self, ledger_id: str, account_id: str, principal: Principal, recorded_us: int
+    ) -> BalanceRead:
+        """Reads the posted balance after every entry recorded at or before a time; exact."""
+        handle = await self._ledgers.handle(ledger_id, principal)
+        size = await reads.size_at(self._reader, handle.ledger_no, recorded_us)
+        return await self.at_size(ledger_id, account_id, principal, size)
+
+    async def at_effective(
+        self, ledger_id: str, account_id: str, principal: Principal, effective_us: int
+    ) -> BalanceRead:
+        """Reports what had happened by a time as far as the log knows now; may be negative."""
+        account, ledger_no = await self._visible(ledger_id, account_id, principal)
+        row = await self._ledgers.row(ledger_id, principal)
+        posted = await reads.posted_at_effective(
+            self._reader, ledger_no, account.no, effective_us, row.head.size
+        )
+        return BalanceRead(account, posted, 0, 0, row.head.size, (0, 0), False)
+
+    async def _visible(
+        self, ledger_id: str, account_id: str, principal: Principal
+    ) -> tuple[Account, int]:
+        handle = await self._ledgers.handle(ledger_id, principal)
+        found = await reads.find_accounts(self._reader, handle.ledger_no, [account_id])
+        account = found.get(account_id)
+        if account is None or not may_see(principal, account):
+            raise account_not_found(ledger_id, account_id)
+        return account, handle.ledger_no
+
+
+class _Lookup:
+    """Shared look-ups of accounts in one ledger."""
+
+    def __init__(self, ledgers: Ledgers, ledger_no: int) -> None:
+        self._session = open_read_session(ledgers.world.databases)
+        self._ledger_no = ledger_no
+        self._waiting: dict[str, asyncio.Future[BalanceRow | None]] = {}
+        self._running: asyncio.Task[None] | None = None
+
+    async def find(self, account_id: str) -> BalanceRow | None:
+        """Finds a balance by account id."""
+        future = self._waiting.get(account_id)
+        if future is None:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting[account_id] = future
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        return await asyncio.shield(future)
+
+    async def _run(self) -> None:
+        while self._waiting:
+            names = list(self._waiting)[:LOOKUP_ACCOUNTS_MAX]
+            futures = {name: self._waiting.pop(name) for name in names}
+            try:
+                found = await self._session.run(self._ledger_no, load_balances(names))
+            except TimebankError as error:
+                for future in futures.values():
+                    future.set_exception(error)
+                continue
+            for name, future in futures.items():
+                future.set_result(found.get(name))
+        self._running = None

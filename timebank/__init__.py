@@ -1,0 +1,1 @@
+"""What every service and every caller of the time bank shares."""
