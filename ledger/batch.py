@@ -60,7 +60,8 @@ class Batch:
     async def carry_out(self, session: WriterSession, memory: Memory | None) -> Memory:
         """Runs the batch in one transaction and gives the memory of the new head.
 
-        Raises CLOCK_SKEW and the database's reasons, with nothing written; UnknownCommit when nobody can tell.
+        Raises CLOCK_SKEW and the database's reasons, with nothing written; UnknownCommit when
+        nobody can tell.
         """
         opened = await self._open(session)
         self._check_clock(opened.head)

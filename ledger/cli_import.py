@@ -198,7 +198,9 @@ def _import(options: RunOptions, make_reader: MakeReader, connection: Connection
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """Collects cyclic garbage rarely: rows make none, and looking for it takes a fifth of the time."""
+    """Collects cyclic garbage rarely: rows make none, and looking for it takes a fifth of the
+    time.
+    """
     before = gc.get_threshold()
     gc.set_threshold(COLLECTION_OBJECTS, *before[1:])
     try:

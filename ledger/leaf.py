@@ -1,7 +1,7 @@
 """The bytes of an entry: the one place where a leaf is encoded, and read again.
 
-A leaf is serialised once, stored verbatim, hashed, served and exported verbatim; protobuf is not canonical across
-implementations, so nobody re-serialises it.
+A leaf is serialised once, stored verbatim, hashed, served and exported verbatim; protobuf is not
+canonical across implementations, so nobody re-serialises it.
 """
 
 from ledger.domain.account import NEVER_US, AccountKind, AccountState, LotChange
@@ -123,7 +123,8 @@ def _add_facts(message: entry_pb2.Entry, entry: Entry) -> None:
 def decode(leaf: bytes) -> Entry:
     """Reads an entry from its leaf.
 
-    Raises ValueError when the bytes are no entry of this contract: the log was damaged or written by a later version.
+    Raises ValueError when the bytes are no entry of this contract: the log was damaged or written
+    by a later version.
     """
     try:
         message = entry_pb2.Entry.FromString(leaf)
@@ -133,7 +134,9 @@ def decode(leaf: bytes) -> Entry:
 
 
 def from_message(message: entry_pb2.Entry) -> Entry:
-    """Reads an entry from its decoded message. Raises ValueError for an unknown kind, unit or state."""
+    """Reads an entry from its decoded message. Raises ValueError for an unknown kind, unit or
+    state.
+    """
     kind = _KINDS.get(message.kind)
     if kind is None:
         raise ValueError(f"entry {message.index} has the unknown kind {message.kind}")

@@ -1,7 +1,8 @@
-"""What a sequencer keeps in memory between batches: accounts, live holds, the tree; and how it is filled.
+"""What a sequencer keeps in memory between batches: accounts, live holds, the tree; and how it is
+filled.
 
-Valid only while the committed head is the one this process wrote last; `Memory.matches` says so. Dropping it is always
-safe.
+Valid only while the committed head is the one this process wrote last; `Memory.matches` says so.
+Dropping it is always safe.
 """
 
 from collections.abc import Iterable, Sequence
@@ -93,7 +94,9 @@ class Memory:
 
 
 def restore_memory(ledger_no: int, head: Head) -> Plan[Memory]:
-    """Builds the memory of a head from the tables, with no accounts but those that take expired lots."""
+    """Builds the memory of a head from the tables, with no accounts but those that take expired
+    lots.
+    """
     rows = yield Read(_LEDGER, ("int64",), [(ledger_no,)])
     state = Projections(ledger_from_row(rows[0]))
     expired = yield Read(_EXPIRED, ("text",), [("ledger-expired",)])

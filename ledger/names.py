@@ -41,7 +41,7 @@ def child_from_name(name: str, collection: str, field: str = "name") -> tuple[st
 
 
 def index_from_name(name: str, field: str = "name") -> tuple[str, int]:
-    """Takes ledger and index out of `ledgers/{ledger}/entries/{index}`. Raises VALIDATION_FAILED."""
+    """Takes ledger and index out of `ledgers/{ledger}/entries/{index}`, or VALIDATION_FAILED."""
     ledger_id, text = child_from_name(name, "entries", field)
     if not text.isdigit() or len(text) > 18:
         raise invalid(field, f"expected the index of an entry in decimal, got {text[:40]!r}")
@@ -49,7 +49,7 @@ def index_from_name(name: str, field: str = "name") -> tuple[str, int]:
 
 
 def us_from_wire(time: Timestamp, field: str) -> int:
-    """Reads a time as microseconds since 1970. Raises VALIDATION_FAILED before 1970 or after 9999."""
+    """Reads a time as microseconds since 1970. Raises VALIDATION_FAILED outside 1970 to 9999."""
     us = time.seconds * 1_000_000 + time.nanos // 1_000
     if not 0 < us <= TIME_US_MAX:
         raise invalid(field, "expected a time between 1970 and 9999")

@@ -1,9 +1,10 @@
 """The ordered writer of one ledger: queue, group commit, receipts.
 
-All writes of a ledger pass here. Concurrent requests queue and are taken as one batch when the previous commit ends; no
-timer, so a lone request does not wait. A batch is one transaction: lock the head, look up keys, load what is missing, run
-the pure state machine, write, commit; then one signature over the committed head. A rolled-back head is never signed,
-and the signer is never called under the lock. When the outcome of a commit is unknown, all memory is dropped and the
+All writes of a ledger pass here. Concurrent requests queue and are taken as one batch when the
+previous commit ends; no timer, so a lone request does not wait. A batch is one transaction: lock
+the head, look up keys, load what is missing, run the pure state machine, write, commit; then one
+signature over the committed head. A rolled-back head is never signed, and the signer is never
+called under the lock. When the outcome of a commit is unknown, all memory is dropped and the
 batch's random id is looked up under the lock before anybody gets an answer.
 """
 
@@ -27,11 +28,13 @@ from timebank.clock import Clock
 from timebank.errors import Reason, TimebankError
 
 _LOG = structlog.get_logger("ledger.sequencer")
-QUIET_PASSES = int(__import__("os").environ.get("QP", "8"))
+QUIET_PASSES = 8
 """Passes of the event loop without a new request after which a batch is taken."""
 LOOKUP_ATTEMPTS = 20
 LOOKUP_PAUSE_S = 0.5
-"""A commit whose outcome is unknown is looked up for 10 seconds before its callers hear UNAVAILABLE."""
+"""A commit whose outcome is unknown is looked up for 10 seconds before its callers hear
+UNAVAILABLE.
+"""
 
 
 class Answer(NamedTuple):
@@ -95,8 +98,9 @@ class Sequencer:
     ) -> Answer:
         """Waits until the requests are committed or declined.
 
-        Cancelling the caller does not cancel the commit. Raises QUEUE_FULL, DEADLINE_PASSED, SHUTTING_DOWN, and the
-        reasons of a database or signer that is unavailable; a retry with the same request ids replays.
+        Cancelling the caller does not cancel the commit. Raises QUEUE_FULL, DEADLINE_PASSED,
+        SHUTTING_DOWN, and the reasons of a database or signer that is unavailable; a retry with the
+        same request ids replays.
         """
         if self._closing:
             raise TimebankError(Reason.SHUTTING_DOWN, "the server is stopping: call again")
@@ -128,8 +132,9 @@ class Sequencer:
     async def _let_arrive(self) -> None:
         """Lets requests that have reached the process join the queue.
 
-        Only after a commit for which others waited, never for a lone request: the loop accepts one call a pass, and
-        taking the first few at once would make many small batches of what can be one.
+        Only after a commit for which others waited, never for a lone request: the loop accepts one
+        call a pass, and taking the first few at once would make many small batches of what can be
+        one.
         """
         quiet = 0
         while quiet < QUIET_PASSES and self._queued_items < self._limits.batch_items_max:
@@ -195,7 +200,9 @@ class Sequencer:
             start = end
 
     async def _isolate(self, submissions: list[Submission], error: Exception) -> None:
-        """After a fault of ours: carries each submission out alone, so that one cannot fail the others."""
+        """After a fault of ours: carries each submission out alone, so that one cannot fail the
+        others.
+        """
         _LOG.error("batch failed", submissions=len(submissions), exc_info=error)
         if len(submissions) == 1:
             _fail(submissions[0], error)

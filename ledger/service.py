@@ -28,7 +28,8 @@ SWITCH_S = 0.0005
 """A thread that comes back from SQLite waits at most this long for the interpreter lock."""
 GC_ALLOCATIONS = 50_000
 GC_GENERATION = 50
-"""Accounts in memory are never garbage: looking through them for cycles took a tenth of the time."""
+"""Accounts in memory are never garbage: looking through them for cycles took a tenth of the time.
+"""
 LOG_SERVICE = "timebank.ledger.v1.LogService"
 
 

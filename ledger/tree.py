@@ -1,7 +1,8 @@
 """The right edge of a log's Merkle tree in memory: append leaves, take the tiles that became full.
 
-Owns the frontier and the hashes of every tile that is not full yet. Only hashes of complete subtrees leave it, and they
-never change. It is valid for exactly one committed head; after any doubt it is built anew from the tables.
+Owns the frontier and the hashes of every tile that is not full yet. Only hashes of complete
+subtrees leave it, and they never change. It is valid for exactly one committed head; after any
+doubt it is built anew from the tables.
 """
 
 from collections.abc import Mapping, Sequence

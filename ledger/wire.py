@@ -1,6 +1,7 @@
 """Messages to domain values and back: the only place where requests are validated.
 
-Violations answer VALIDATION_FAILED with every field at once; what needs the state is decided by the book.
+Violations answer VALIDATION_FAILED with every field at once; what needs the state is decided by the
+book.
 """
 
 import re

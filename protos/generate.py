@@ -1,8 +1,9 @@
 """Compiles protos/ to the committed modules under timebank/<service>/v1.
 
-Owns the choice of generator. The output of grpcio-tools 1.71 runs unchanged on every later grpcio and
-protobuf that we promise; the reverse fails at import. Run it with `make protos`, which makes an
-environment with exactly that generator; with --check it changes nothing and exits 1 on a difference.
+Owns the choice of generator. The output of grpcio-tools 1.71 runs unchanged on every later grpcio
+and protobuf that we promise; the reverse fails at import. Run it with `make protos`, which makes an
+environment with exactly that generator; with --check it changes nothing and exits 1 on a
+difference.
 """
 
 import argparse
@@ -50,8 +51,7 @@ def differences(target: pathlib.Path) -> list[str]:
     return [
         str(path)
         for path in made
-        if not (ROOT / path).is_file()
-        or not filecmp.cmp(target / path, ROOT / path, shallow=False)
+        if not (ROOT / path).is_file() or not filecmp.cmp(target / path, ROOT / path, shallow=False)
     ]
 
 

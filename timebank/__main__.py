@@ -18,6 +18,7 @@ from rich.text import Text
 from ledger import audit_cli
 from ledger import cli as ledger_cli
 from timebank import keys_cli, server, verify_cli
+from timebank.bench import cli as bench_cli
 from timebank.config import Config, load_config, show_config
 from timebank.database import open_databases
 from timebank.errors import TimebankError
@@ -40,6 +41,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(keys_cli.app)
 app.add_typer(verify_cli.app)
 app.add_typer(ledger_cli.app)
+app.add_typer(bench_cli.app)
 app.command(name="audit", epilog=audit_cli.EPILOG)(audit_cli.command(os.environ))
 
 ConfigFile = Annotated[

@@ -1,7 +1,8 @@
 """Accounts and their lots, as the state machine sees them.
 
-Owns what a balance is: posted, held, debt and lots, and which lots a debit takes. The classes are mutable
-because the state machine folds thousands of entries a second into them; only `ledger.domain.fold` writes to them.
+Owns what a balance is: posted, held, debt and lots, and which lots a debit takes. The classes are
+mutable because the state machine folds thousands of entries a second into them; only
+`ledger.domain.fold` writes to them.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ def bears_lots(kind: AccountKind, unit: Unit) -> bool:
 
 @dataclass(slots=True)
 class Account:
-    """One balance. `no` is the index of the entry that opened it; `changed_index` of the last that touched it."""
+    """One balance. `no` is the index of the entry that opened it; `changed_index` of the last that
+    touched it.
+    """
 
     no: int
     account_id: str

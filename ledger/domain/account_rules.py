@@ -32,7 +32,9 @@ def decide_ledger(command: CreateLedger, *, exists: bool) -> Decision:
 
 
 def system_account(kind: AccountKind, unit: Unit, new_id: str) -> Decision:
-    """Opens one of the accounts that every ledger has; what it issues or clears has no lower bound."""
+    """Opens one of the accounts that every ledger has; what it issues or clears has no lower
+    bound.
+    """
     unbounded = kind in (AccountKind.ISSUANCE, AccountKind.CLEARING)
     fact = AccountFact(
         new_id,
@@ -52,13 +54,15 @@ def decide_open(command: OpenAccount, new_id: str) -> Decision:
     if (command.kind, command.unit) in SYSTEM_ACCOUNTS and command.kind is not AccountKind.POOL:
         raise TimebankError(
             Reason.VALIDATION_FAILED,
-            f"every ledger has one {command.kind.name} account of {command.unit.name}: use that one",
+            f"every ledger has one {command.kind.name} account of {command.unit.name}: use"
+            " that one",
             field="account.kind",
         )
     if command.kind not in (AccountKind.MEMBER, AccountKind.MERCHANT, AccountKind.POOL):
         raise TimebankError(
             Reason.VALIDATION_FAILED,
-            f"only MEMBER, MERCHANT and POOL accounts are opened by request, not {command.kind.name}",
+            "only MEMBER, MERCHANT and POOL accounts are opened by request, not"
+            f" {command.kind.name}",
             field="account.kind",
         )
     check_limits(command.kind, command.unit, command.min_balance, command.max_balance)
@@ -103,8 +107,8 @@ def check_limits(
 def decide_change(state: Projections, command: ChangeAccount) -> Decision:
     """Freezes, unfreezes or closes.
 
-    Raises ACCOUNT_NOT_FOUND, ETAG_MISMATCH, ACCOUNT_CLOSED, then ACCOUNT_FROZEN, ACCOUNT_NOT_FROZEN or
-    ACCOUNT_NOT_EMPTY.
+    Raises ACCOUNT_NOT_FOUND, ETAG_MISMATCH, ACCOUNT_CLOSED, then ACCOUNT_FROZEN, ACCOUNT_NOT_FROZEN
+    or ACCOUNT_NOT_EMPTY.
     """
     account = find_account(state, command.account_id)
     _check_etag(account, command.etag)
@@ -139,7 +143,10 @@ def decide_change(state: Projections, command: ChangeAccount) -> Decision:
 
 
 def decide_limits(state: Projections, command: SetLimits) -> Decision:
-    """Replaces limits. Raises ACCOUNT_NOT_FOUND, ETAG_MISMATCH, ACCOUNT_CLOSED, VALIDATION_FAILED."""
+    """Replaces limits.
+
+    Raises ACCOUNT_NOT_FOUND, ETAG_MISMATCH, ACCOUNT_CLOSED, VALIDATION_FAILED.
+    """
     account = find_account(state, command.account_id)
     _check_etag(account, command.etag)
     check_open(account)

@@ -1,9 +1,9 @@
 """The state machine of the ledger: requests in order in, entries and answers out.
 
-Owns ordering, ledger time, idempotency within what it was given, chains and due expiries. It takes time, randomness and
-the encoder as inputs and does no input or output, so that a simulation can replay it exactly. Each request succeeds or
-declines by itself; expiries that fall due on the accounts a request touches are entered first and stand even when the
-request is declined.
+Owns ordering, ledger time, idempotency within what it was given, chains and due expiries. It takes
+time, randomness and the encoder as inputs and does no input or output, so that a simulation can
+replay it exactly. Each request succeeds or declines by itself; expiries that fall due on the
+accounts a request touches are entered first and stand even when the request is declined.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ class Book:
             opened = name[0] is EntryKind.ACCOUNT_OPENED
             error = TimebankError(
                 Reason.ACCOUNT_EXISTS if opened else Reason.ENTRY_EXISTS,
-                f"{name[0].name} with natural key {name[1]!r} is entry {entry.log_index} and says something"
-                " else: correct it, or use another key",
+                f"{name[0].name} with natural key {name[1]!r} is entry {entry.log_index} and"
+                " says something else: correct it, or use another key",
                 natural_key=name[1],
                 entry=entry.log_index,
             )
@@ -343,7 +343,9 @@ class Book:
 
 
 def commitment(ledger_id: str, index: int, text: Text) -> bytes:
-    """Commits to a text: HMAC-SHA-256 under its salt over ledger, entry, field and text, each with its length."""
+    """Commits to a text: HMAC-SHA-256 under its salt over ledger, entry, field and text, each with
+    its length.
+    """
     parts = (ledger_id, str(index), text.field, text.text)
     data = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
     return hmac.new(text.salt, data, hashlib.sha256).digest()

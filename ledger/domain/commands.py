@@ -1,7 +1,8 @@
-"""Commands: what a caller may ask of the ledger, checked on construction as far as no state is needed.
+"""Commands: what a caller may ask of the ledger, checked on construction as far as no state is
+needed.
 
-Owns the rules that a command keeps by itself, and its fingerprint. Times are microseconds since 1970 UTC, amounts
-are in the unit of the account.
+Owns the rules that a command keeps by itself, and its fingerprint. Times are microseconds since
+1970 UTC, amounts are in the unit of the account.
 """
 
 import hashlib
@@ -83,7 +84,9 @@ class CreateHold(NamedTuple):
 
 
 class CaptureHold(NamedTuple):
-    """Pays part or all of a hold to an account; hold id `-` is the last hold created in the same chain."""
+    """Pays part or all of a hold to an account; hold id `-` is the last hold created in the same
+    chain.
+    """
 
     hold_id: str
     to_account_id: str
@@ -162,7 +165,8 @@ Command = (
 class Request(NamedTuple):
     """A chain of commands with who asks and by which way.
 
-    `key` is what a replay is found by: 16 bytes for caller and request id; empty without a request id.
+    `key` is what a replay is found by: 16 bytes for caller and request id; empty without a request
+    id.
     """
 
     caller: str
@@ -194,9 +198,11 @@ def request_key(caller: str, request_id: bytes) -> bytes:
 
 
 def fingerprint_of(commands: Sequence[Command]) -> bytes:
-    """Hashes what the commands say: SHA-256 over type and fields, texts that may be erased left out.
+    """Hashes what the commands say: SHA-256 over type and fields, texts that may be erased left
+    out.
 
-    A memo counts only as present or absent; whether it is the same is told by its salted commitment.
+    A memo counts only as present or absent; whether it is the same is told by its salted
+    commitment.
     """
     digest = hashlib.sha256()
     for command in commands:
@@ -213,7 +219,8 @@ def fingerprint_of(commands: Sequence[Command]) -> bytes:
 def check_post(command: Post) -> None:
     """Checks what a posting keeps by itself.
 
-    Raises VALIDATION_FAILED (count, zero, repeated account, expiry on a debit), AMOUNT_OVERFLOW, UNBALANCED_ENTRY.
+    Raises VALIDATION_FAILED (count, zero, repeated account, expiry on a debit), AMOUNT_OVERFLOW,
+    UNBALANCED_ENTRY.
     """
     postings = command.postings
     if not POSTINGS_MIN <= len(postings) <= POSTINGS_MAX:

@@ -1,10 +1,11 @@
 """Rules of corrections: a reversal undoes an entry once, refunds give it back in parts.
 
-A reversal takes what the original made while it still exists, then other unreserved lots, then debt up to the
-account's limit; it never touches what a hold reserves. A refund goes into the lots it was paid from, latest expiry
-first; lots that have expired meanwhile come back expired and leave again by an explicit expiry. Errors of both, first
-match wins: ENTRY_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ALREADY_REVERSED, REFUND_EXCEEDS_CAPTURE, ACCOUNT_CLOSED,
-AMOUNT_OVERFLOW, INSUFFICIENT_BALANCE. Frozen accounts let corrections through.
+A reversal takes what the original made while it still exists, then other unreserved lots, then debt
+up to the account's limit; it never touches what a hold reserves. A refund goes into the lots it was
+paid from, latest expiry first; lots that have expired meanwhile come back expired and leave again
+by an explicit expiry. Errors of both, first match wins: ENTRY_NOT_FOUND, MOVEMENT_NOT_ALLOWED,
+ALREADY_REVERSED, REFUND_EXCEEDS_CAPTURE, ACCOUNT_CLOSED, AMOUNT_OVERFLOW, INSUFFICIENT_BALANCE.
+Frozen accounts let corrections through.
 """
 
 from ledger.domain.account import Account, Lot, LotChange, take_unreserved
@@ -52,13 +53,15 @@ def decide_reversal(state: Projections, command: Reverse, original: Entry | None
 
 
 def decide_refund(state: Projections, command: Refund, original: Entry | None) -> Decision:
-    """Decides a refund of part or all of a movement between two accounts. Raises the reasons named above."""
+    """Decides a refund of part or all of a movement between two accounts. Raises the reasons named
+    above.
+    """
     entry = _correctable(original, command.entry_index)
     if len(entry.postings) != 2:
         raise TimebankError(
             Reason.MOVEMENT_NOT_ALLOWED,
-            f"entry {entry.log_index} has {len(entry.postings)} postings: only a movement between two"
-            " accounts can be refunded, reverse it instead",
+            f"entry {entry.log_index} has {len(entry.postings)} postings: only a movement"
+            " between two accounts can be refunded, reverse it instead",
             entry=entry.log_index,
         )
     payer_posting, payee_posting = sorted(entry.postings, key=lambda posting: posting.amount)
@@ -109,8 +112,8 @@ def _check_refundable(correction: Correction, amount: int, captured: int) -> Non
     if correction.refunded + amount > captured:
         raise TimebankError(
             Reason.REFUND_EXCEEDS_CAPTURE,
-            f"entry {correction.original_index} moved {captured}, {correction.refunded} of it refunded:"
-            f" {amount} more is too much",
+            f"entry {correction.original_index} moved {captured}, {correction.refunded} of it"
+            f" refunded: {amount} more is too much",
             entry=correction.original_index,
             refunded=correction.refunded,
         )
@@ -176,7 +179,9 @@ def _restore(
 
 
 def decide_lot_expiry(state: Projections, account: Account, lot: Lot) -> Decision:
-    """Moves the unreserved rest of a lot to the EXPIRED account, with its expiry as effective time."""
+    """Moves the unreserved rest of a lot to the EXPIRED account, with its expiry as effective
+    time.
+    """
     free = lot.remaining - lot.reserved
     sink = state.expired_accounts[account.unit]
     postings = [

@@ -10,7 +10,9 @@ from timebank.units import Unit
 
 
 class Decision(NamedTuple):
-    """What the entry says; the book adds who, when and where. `effective_us` 0: when it is recorded."""
+    """What the entry says; the book adds who, when and where. `effective_us` 0: when it is
+    recorded.
+    """
 
     kind: EntryKind
     postings: list[Posting] | tuple[Posting, ...] = ()
@@ -64,7 +66,8 @@ def check_debitable(account: Account) -> None:
     if account.state is AccountState.FROZEN:
         raise TimebankError(
             Reason.ACCOUNT_FROZEN,
-            f"account {account.account_id} is frozen: it takes no debits and no holds until unfrozen",
+            f"account {account.account_id} is frozen: it takes no debits and no holds until"
+            " unfrozen",
             account=account.account_id,
         )
 
@@ -74,8 +77,8 @@ def insufficient(account: Account, amount: int) -> TimebankError:
     available = account.posted - account.held
     return TimebankError(
         Reason.INSUFFICIENT_BALANCE,
-        f"account {account.account_id} has {available} {account.unit.base} available, needs {amount}"
-        f" above its minimum of {account.min_balance}",
+        f"account {account.account_id} has {available} {account.unit.base} available,"
+        f" needs {amount} above its minimum of {account.min_balance}",
         account=account.account_id,
         available=available,
         required=amount,

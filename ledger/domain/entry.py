@@ -1,4 +1,6 @@
-"""Entries: what happened and every effect it has. Immutable; `ledger.leaf` turns them into bytes and back."""
+"""Entries: what happened and every effect it has. Immutable; `ledger.leaf` turns them into bytes
+and back.
+"""
 
 import enum
 from typing import NamedTuple
@@ -43,7 +45,7 @@ class EntryKind(enum.IntEnum):
 
 
 class Posting(NamedTuple):
-    """One leg: the change of the posted balance and of each lot; debt grows by sum(lots) - amount."""
+    """One leg: the change of the balance and of each lot; debt grows by sum(lots) - amount."""
 
     account_id: str
     unit: Unit

@@ -1,7 +1,7 @@
 """Projections of the log: what balances, lots, holds and reversals are after an entry.
 
-Owns the only code that changes them. It folds the effects that an entry states and decides nothing, so the writer
-and the audit share it, and yesterday's log stays valid when the rules change.
+Owns the only code that changes them. It folds the effects that an entry states and decides nothing,
+so the writer and the audit share it, and yesterday's log stays valid when the rules change.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ class Projections:
         self.ledger_changed = False
 
     def fold(self, entry: Entry) -> None:
-        """Adds the effects of an entry. Raises KeyError when it names an account or hold that never was."""
+        """Adds the effects of an entry. Raises KeyError when it names an account or hold that never
+        was.
+        """
         if entry.account is not None:
             self._fold_account(entry.account, entry)
         if entry.ledger is not None or entry.kind is EntryKind.OPENING_CLOSED:

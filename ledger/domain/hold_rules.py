@@ -96,8 +96,8 @@ def _check_life(command: CreateHold, now_us: int) -> None:
 def decide_capture(state: Projections, command: CaptureHold, now_us: int) -> Decision:
     """Decides a capture.
 
-    Raises, in this order: HOLD_NOT_FOUND, ALREADY_CAPTURED, HOLD_RELEASED, HOLD_EXPIRED, AMOUNT_EXCEEDS_HOLD,
-    ACCOUNT_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ACCOUNT_CLOSED, LIMIT_EXCEEDED.
+    Raises, in this order: HOLD_NOT_FOUND, ALREADY_CAPTURED, HOLD_RELEASED, HOLD_EXPIRED,
+    AMOUNT_EXCEEDS_HOLD, ACCOUNT_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ACCOUNT_CLOSED, LIMIT_EXCEEDED.
     """
     hold = find_live_hold(state, command.hold_id, now_us)
     amount, rest = command.amount, hold.rest
@@ -146,8 +146,8 @@ def _check_capture_route(payer: Account, payee: Account, command: CaptureHold) -
     if command.kind not in CAPTURE_KINDS or payer is payee:
         raise TimebankError(
             Reason.MOVEMENT_NOT_ALLOWED,
-            f"a capture is a REDEMPTION or SERVICE_PAYMENT to another account, not {command.kind.name}"
-            f" to {payee.account_id}",
+            "a capture is a REDEMPTION or SERVICE_PAYMENT to another account, not"
+            f" {command.kind.name} to {payee.account_id}",
             kind=command.kind.name,
         )
     check_unit(payee, payer.unit)
@@ -178,7 +178,8 @@ def _release_rest(hold: Hold, taken: list[LotChange]) -> list[LotChange]:
 def decide_void(state: Projections, command: VoidHold, now_us: int) -> Decision:
     """Decides the release of a hold.
 
-    Raises HOLD_NOT_FOUND, ALREADY_CAPTURED, HOLD_RELEASED or HOLD_EXPIRED. A partly captured hold ends as CAPTURED.
+    Raises HOLD_NOT_FOUND, ALREADY_CAPTURED, HOLD_RELEASED or HOLD_EXPIRED. A partly captured hold
+    ends as CAPTURED.
     """
     hold = find_live_hold(state, command.hold_id, now_us)
     state_after = HoldState.CAPTURED if hold.captured else HoldState.VOIDED

@@ -1,7 +1,8 @@
-"""The movement table: which kinds of account each kind of movement may go from and to, per unit, and who may ask.
+"""The movement table: which kinds of account each kind of movement may go from and to, per unit,
+and who may ask.
 
-Everything that the table does not name is refused with MOVEMENT_NOT_ALLOWED. HOURS, and any issue of TIME or
-POINTS, arise only from records, their corrections, imports and opening balances.
+Everything that the table does not name is refused with MOVEMENT_NOT_ALLOWED. HOURS, and any issue
+of TIME or POINTS, arise only from records, their corrections, imports and opening balances.
 """
 
 import enum

@@ -1,8 +1,9 @@
-"""Rules of plain movements: who may move what, limits, and which lots a debit takes and a credit makes.
+"""Rules of plain movements: who may move what, limits, and which lots a debit takes and a credit
+makes.
 
-Errors of one posting have this order: OPENING_CLOSED or MOVEMENT_NOT_ALLOWED by the way it came, ACCOUNT_NOT_FOUND,
-MOVEMENT_NOT_ALLOWED by unit or route, ACCOUNT_CLOSED, ACCOUNT_FROZEN, LIMIT_EXCEEDED or AMOUNT_OVERFLOW,
-INSUFFICIENT_BALANCE.
+Errors of one posting have this order: OPENING_CLOSED or MOVEMENT_NOT_ALLOWED by the way it came,
+ACCOUNT_NOT_FOUND, MOVEMENT_NOT_ALLOWED by unit or route, ACCOUNT_CLOSED, ACCOUNT_FROZEN,
+LIMIT_EXCEEDED or AMOUNT_OVERFLOW, INSUFFICIENT_BALANCE.
 """
 
 from ledger.domain.account import NEVER_US, Account, AccountState, LotChange, take_unreserved
@@ -38,7 +39,8 @@ def decide_post(
     if movement.authority is Authority.OPENING and state.ledger.opening_closed:
         raise TimebankError(
             Reason.OPENING_CLOSED,
-            f"the opening of ledger {state.ledger.ledger_id} is closed: {command.kind.name} is refused",
+            f"the opening of ledger {state.ledger.ledger_id} is closed: {command.kind.name}"
+            " is refused",
             kind=command.kind.name,
         )
     _check_effective(command.effective_us, now_us)
@@ -106,13 +108,15 @@ def credit_lots(
 ) -> list[LotChange] | tuple[LotChange, ...]:
     """Checks a credit and gives the lot it makes; debt is repaid first.
 
-    Raises LIMIT_EXCEEDED above max_balance, AMOUNT_OVERFLOW, VALIDATION_FAILED for an expiry that cannot be.
+    Raises LIMIT_EXCEEDED above max_balance, AMOUNT_OVERFLOW, VALIDATION_FAILED for an expiry that
+    cannot be.
     """
     after = account.posted + amount
     if account.max_balance is not None and after > account.max_balance:
         raise TimebankError(
             Reason.LIMIT_EXCEEDED,
-            f"account {account.account_id} may hold at most {account.max_balance} {account.unit.base},"
+            f"account {account.account_id} may hold at most {account.max_balance}"
+            f" {account.unit.base},"
             f" would hold {after}",
             account=account.account_id,
             max_balance=account.max_balance,

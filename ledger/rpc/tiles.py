@@ -1,4 +1,6 @@
-"""Static tiles over HTTP (C2SP tlog-tiles): checkpoints and hashes for everybody, entries for auditors."""
+"""Static tiles over HTTP (C2SP tlog-tiles): checkpoints and hashes for everybody, entries for
+auditors.
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,6 @@
-"""What a batch reads and writes, as plans: the head, earlier answers, the rows it needs, and all its changes."""
+"""What a batch reads and writes, as plans: the head, earlier answers, the rows it needs, and all
+its changes.
+"""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -15,7 +17,7 @@ from timebank.units import Unit
 
 
 class Head(NamedTuple):
-    """The committed end of a log; `clock_us` is the database's clock where it has one of its own."""
+    """The committed end of a log; `clock_us` is the clock of a database that has its own."""
 
     size: int
     root: bytes
@@ -108,7 +110,9 @@ WHERE c.ledger_no = :ledger AND c.batch_id = k.k0"""
 def open_batch(
     request_keys: Iterable[bytes], natural_names: Iterable[tuple[EntryKind, str]]
 ) -> Plan[Opened]:
-    """Locks the head, then looks up the keys of the batch; under the lock the answer is authoritative."""
+    """Locks the head, then looks up the keys of the batch; under the lock the answer is
+    authoritative.
+    """
     head = yield LockHead()
     keys = [(key,) for key in request_keys]
     by_request = yield Read(_BY_REQUEST, ("bytes",), keys)
@@ -124,7 +128,9 @@ def open_batch(
 
 
 def find_commit(batch_id: bytes) -> Plan[tuple[Head, bool]]:
-    """Locks the head, which waits for a lost transaction, and says whether the batch was committed."""
+    """Locks the head, which waits for a lost transaction, and says whether the batch was
+    committed.
+    """
     head = yield LockHead()
     found = yield Read(_COMMIT, ("bytes",), [(batch_id,)])
     return Head(*head[0]), bool(found)

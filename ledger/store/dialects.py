@@ -1,8 +1,8 @@
 """The one place that knows the database's name: how a plan runs on SQLite and on PostgreSQL.
 
-A session is one writer's connection. `run` carries out a plan, beginning a transaction before it or committing after it
-when asked. A commit whose outcome is not known raises `UnknownCommit`; any other failure has rolled back. Errors of the
-driver come out as TimebankError.
+A session is one writer's connection. `run` carries out a plan, beginning a transaction before it or
+committing after it when asked. A commit whose outcome is not known raises `UnknownCommit`; any
+other failure has rolled back. Errors of the driver come out as TimebankError.
 """
 
 import asyncio
@@ -147,8 +147,9 @@ class PostgresqlSession:
 class SqliteSession:
     """Plans over one sqlite3 connection.
 
-    What takes microseconds runs in the event loop itself: handing it to a thread would cost more, and every statement
-    there would wait for the interpreter lock. Large writes and the commit, which waits for the disk, run in a thread.
+    What takes microseconds runs in the event loop itself: handing it to a thread would cost more,
+    and every statement there would wait for the interpreter lock. Large writes and the commit,
+    which waits for the disk, run in a thread.
     """
 
     def __init__(self, engine: sqlalchemy.Engine) -> None:

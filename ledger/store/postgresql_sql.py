@@ -86,7 +86,9 @@ def _clause(action: str, table: Table, names: list[str], arrays: str) -> str:
 
 
 def conflict(action: str, table: Table, names: list[str]) -> str:
-    """Gives what an insert does with a row that is there: nothing to say, replace it, or add to its last column."""
+    """Gives what an insert does with a row that is there: nothing to say, replace it, or add to its
+    last column.
+    """
     if action == "insert":
         return ""
     key = ", ".join(["ledger_no", *_key_names(table)])

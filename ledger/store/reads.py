@@ -1,4 +1,6 @@
-"""Reads outside the write path: accounts, balances, lots, holds and entries, for pages and single answers."""
+"""Reads outside the write path: accounts, balances, lots, holds and entries, for pages and single
+answers.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,8 +1,9 @@
 """Tables of the ledger. Every key starts with the ledger, so that a ledger is the unit of sharding.
 
-Each table declares what it is in `info["role"]`: LOG (the truth), PROJECTION (rebuilt from the log and compared by the
-audit, column by column) or OPERATIONAL (not derivable: outcomes, texts and their salts, commit ids). `accounts.no` is the
-index of the entry that opened the account. Times are microseconds since 1970 UTC; amounts are in the account's unit.
+Each table declares what it is in `info["role"]`: LOG (the truth), PROJECTION (rebuilt from the log
+and compared by the audit, column by column) or OPERATIONAL (not derivable: outcomes, texts and
+their salts, commit ids). `accounts.no` is the index of the entry that opened the account. Times are
+microseconds since 1970 UTC; amounts are in the account's unit.
 """
 
 from sqlalchemy import (

@@ -1,4 +1,6 @@
-"""Statements in SQLite's words: many rows a statement, because each step gives the interpreter lock away."""
+"""Statements in SQLite's words: many rows a statement, because each step gives the interpreter lock
+away.
+"""
 
 import functools
 from collections.abc import Iterator, Sequence

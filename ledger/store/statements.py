@@ -1,7 +1,9 @@
-"""Statements of the write path, free of input and output: what to read by keys and what to write in bulk.
+"""Statements of the write path, free of input and output: what to read by keys and what to write in
+bulk.
 
-A plan is a generator that yields statements and is sent their rows. The same plan runs on every database;
-`ledger.store.dialects` knows how. A statement is one round trip whatever its number of keys or rows.
+A plan is a generator that yields statements and is sent their rows. The same plan runs on every
+database; `ledger.store.dialects` knows how. A statement is one round trip whatever its number of
+keys or rows.
 """
 
 from collections.abc import Generator, Sequence
@@ -16,8 +18,8 @@ Row = Sequence[Any]  # a row of a driver: the plan that asked knows its columns
 class Read(NamedTuple):
     """Rows by keys: `sql` selects from `k(k0, k1 ...)`, the keys, and names the ledger `:ledger`.
 
-    `types` are the column types of the keys: int64, int16, bytes or text. Write `CROSS JOIN` from `k` to the table, so
-    that SQLite looks rows up by key instead of scanning.
+    `types` are the column types of the keys: int64, int16, bytes or text. Write `CROSS JOIN` from
+    `k` to the table, so that SQLite looks rows up by key instead of scanning.
     """
 
     sql: str
@@ -26,11 +28,13 @@ class Read(NamedTuple):
 
 
 class LockHead(NamedTuple):
-    """Takes the head of the ledger for this transaction; gives size, root, frontier, time, batch id, clock."""
+    """Takes the head of the ledger for this transaction; gives size, root, frontier, time, batch
+    id, clock.
+    """
 
 
 class Rows(NamedTuple):
-    """Rows of a table without the ledger, in the order of its columns (or of its key, to delete)."""
+    """Rows of a table without the ledger: its columns in order, or its key to delete."""
 
     table: Table
     rows: Sequence[Sequence[Any]]

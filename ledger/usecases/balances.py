@@ -1,7 +1,7 @@
 """Balances, now or as of a point of the log.
 
-Concurrent questions share one look-up: what is asked while a look-up is under way goes with the next one, so each answer
-reflects everything committed before it was asked.
+Concurrent questions share one look-up: what is asked while a look-up is under way goes with the
+next one, so each answer reflects everything committed before it was asked.
 """
 
 import asyncio

@@ -40,7 +40,7 @@ class Entries:
         self._heads: dict[str, _HeadWatch] = {}
 
     async def get(self, ledger_id: str, log_index: int, principal: Principal) -> LeafRead:
-        """Reads one entry. Raises ENTRY_NOT_FOUND, also when it touches no account of the caller."""
+        """Reads one entry. Raises ENTRY_NOT_FOUND, also when it is not for the caller."""
         handle = await self._ledgers.handle(ledger_id, principal)
         found = await reads.find_leaves(self._reader, handle.ledger_no, log_index, log_index + 1)
         if not found or not await self._may_read(handle, leaf.decode(found[0][1]), principal):
@@ -84,7 +84,9 @@ class Entries:
     async def watch(
         self, ledger_id: str, start: int, principal: Principal, *, heartbeat_s: float
     ) -> AsyncIterator[LeafRead | int]:
-        """Gives every entry from an index on, in order and without a gap; a heartbeat is the next index."""
+        """Gives every entry from an index on, in order and without a gap; a heartbeat is the next
+        index.
+        """
         handle = await self._ledgers.handle(ledger_id, principal)
         head = self._heads.get(ledger_id)
         if head is None:
@@ -102,7 +104,9 @@ class Entries:
 
 
 class _HeadWatch:
-    """One poller of a ledger's head for all watchers of this process, woken at once by its own commits."""
+    """One poller of a ledger's head for all watchers of this process, woken at once by its own
+    commits.
+    """
 
     def __init__(self, ledgers: Ledgers, handle: Handle) -> None:
         self._reader = ledgers.world.databases.reader
@@ -121,7 +125,7 @@ class _HeadWatch:
         self._watchers -= 1
 
     async def grew_beyond(self, size: int, seconds: float) -> bool:
-        """Waits until the log is longer than `size`; False when that takes longer than `seconds`."""
+        """Waits until the log is longer than `size`; False when `seconds` pass before."""
         try:
             async with asyncio.timeout(seconds), self._grown:
                 await self._grown.wait_for(lambda: self._size > size)

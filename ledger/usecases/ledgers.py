@@ -95,7 +95,8 @@ class Ledgers:
     ) -> LedgerState:
         """Makes a ledger and its first entries.
 
-        Raises SIGNING_KEY_MISSING when this server lacks the key of its origin, LEDGER_EXISTS, REQUEST_ID_REUSED.
+        Raises SIGNING_KEY_MISSING when this server lacks the key of its origin, LEDGER_EXISTS,
+        REQUEST_ID_REUSED.
         """
         row = await find_ledger(self.world.databases.reader, ledger_id)
         if row is None:
@@ -157,7 +158,7 @@ class Ledgers:
             await handle.sequencer.close()
 
     def sign_memory(self, memory: Memory) -> str:
-        """Signs the head that a memory stands at. Raises SIGNING_KEY_MISSING, SIGNER_UNAVAILABLE."""
+        """Signs the head of a memory. Raises SIGNING_KEY_MISSING, SIGNER_UNAVAILABLE."""
         return self.sign(memory.state.ledger, memory.head)
 
     def sign(self, state: LedgerState, head: Head) -> str:

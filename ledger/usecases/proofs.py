@@ -52,7 +52,9 @@ class Proofs:
     async def inclusion(
         self, ledger_id: str, log_index: int, size: int, principal: Principal | None
     ) -> Inclusion:
-        """Proves that an entry is in the tree of a size (0: the present one). Raises VALIDATION_FAILED."""
+        """Proves that an entry is in the tree of a size (0: the present one). Raises
+        VALIDATION_FAILED.
+        """
         row = await self._ledgers.row(ledger_id, principal)
         size = size or row.head.size
         if not 0 <= log_index < size <= row.head.size:
@@ -72,7 +74,9 @@ class Proofs:
     async def consistency(
         self, ledger_id: str, first: int, second: int, principal: Principal | None
     ) -> tuple[int, list[bytes]]:
-        """Proves that a tree is the beginning of a larger one (0: the present one). Raises VALIDATION_FAILED."""
+        """Proves that a tree is the beginning of a larger one (0: the present one). Raises
+        VALIDATION_FAILED.
+        """
         row = await self._ledgers.row(ledger_id, principal)
         second = second or row.head.size
         if not 0 < first <= second <= row.head.size:
@@ -87,7 +91,8 @@ class Proofs:
     async def receipt(self, ledger_id: str, log_index: int, data: bytes | None = None) -> str:
         """Makes the receipt of an entry against the present head.
 
-        Whoever calls has checked that the caller may read the entry. Raises ENTRY_NOT_FOUND, SIGNER_UNAVAILABLE.
+        Whoever calls has checked that the caller may read the entry. Raises ENTRY_NOT_FOUND,
+        SIGNER_UNAVAILABLE.
         """
         row = await self._ledgers.row(ledger_id, None)
         if data is None:

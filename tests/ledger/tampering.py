@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Boolean, Column, LargeBinary, Table, Text
+from sqlalchemy import Boolean, Column, LargeBinary, SmallInteger, Table, Text
 
 from ledger.audit.findings import Report
 from ledger.audit.run import Kept, audit_database
@@ -20,6 +20,8 @@ from timebank.config import DatabaseConfig
 
 FAR = 1_000_003
 """Far from every number in a key."""
+FAR_SMALL = 10_007
+"""Likewise for 16-bit columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ def changed(column: Column[Any], value: Any) -> object:
     if isinstance(column.type, LargeBinary):
         middle = len(value) // 2
         return value[:middle] + bytes([value[middle] ^ 1]) + value[middle + 1 :]
-    return value + (FAR if column.primary_key else 1)
+    far = FAR_SMALL if isinstance(column.type, SmallInteger) else FAR
+    return value + (far if column.primary_key else 1)
 
 
 def filled(column: Column[Any]) -> object:

@@ -1,4 +1,7 @@
-from tests.support.ledgers import MERCHANT, REDEMPTION, LedgerWorld, post
+"""A redemption end to end, in the words of the tests."""
+
+from tests.support.commands import MERCHANT, REDEMPTION, post
+from tests.support.ledgers import LedgerWorld
 
 
 async def test_a_redemption_moves_points_to_the_shop(world: LedgerWorld) -> None:

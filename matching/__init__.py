@@ -1,0 +1,1 @@
+"""Matching: needs 需求 meet volunteers 志愿者."""

@@ -1,0 +1,1 @@
+"""Merchants 商户: points are spent at the till."""
