@@ -324,7 +324,7 @@ def etag_from_wire(etag: str) -> int:
     """Reads an etag; 0 when none is given. Raises VALIDATION_FAILED for one that we never gave."""
     if not etag:
         return 0
-    if not etag.isdigit() or len(etag) > 18:
+    if not (etag.isascii() and etag.isdigit()) or len(etag) > 18:
         raise invalid("etag", "expected the etag of the account as it was read")
     return int(etag)
 

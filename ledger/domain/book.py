@@ -249,6 +249,13 @@ class Book:
 
     def _write(self, decision: Decision, request: c.Request | None, position: int) -> Entry:
         index = self._next_index
+        if decision.natural_key and (decision.kind, decision.natural_key) in self.natural:
+            raise TimebankError(
+                Reason.ENTRY_EXISTS,
+                f"{decision.kind.name} with natural key {decision.natural_key!r} stands twice in"
+                " the chain: give each its own",
+                natural_key=decision.natural_key,
+            )
         commitments: tuple[tuple[str, bytes], ...] = ()
         if decision.memo:
             text = Text(index, "memo", self._random_bytes(SALT_BYTES), decision.memo)

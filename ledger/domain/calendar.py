@@ -10,6 +10,8 @@ from timebank.errors import Reason, TimebankError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIME_US_MAX = 253_402_300_799_999_999
 """The last microsecond of the year 9999."""
+_DAY_END_US_MAX = TIME_US_MAX - 2 * 86_400_000_000
+"""After this no zone is sure to have another end of a day before the calendar ends."""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -39,9 +41,9 @@ def to_us(time: datetime) -> int:
 def day_end_us(time_us: int, zone: str) -> int:
     """Rounds a time up to the end of its day in the zone: the first microsecond of the next day.
 
-    A time that is a day's first moment already stays.
+    A time that is a day's first moment already stays. The last days of the year 9999 never end.
     """
-    if time_us >= TIME_US_MAX:
+    if time_us >= _DAY_END_US_MAX:
         return NEVER_US
     local = from_us(time_us).astimezone(zone_of(zone))
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)

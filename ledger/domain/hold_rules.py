@@ -22,14 +22,14 @@ from ledger.domain.hold import (
 from ledger.domain.movements import CAPTURE_KINDS, HOLD_UNITS, MOVEMENTS
 from ledger.domain.posting_rules import check_overflow, check_route, credit_lots
 from timebank.errors import Reason, TimebankError
-from timebank.units import Unit
+from timebank.units import INT64_MAX, Unit
 
 
 def decide_create(state: Projections, command: CreateHold, now_us: int, new_id: str) -> Decision:
     """Decides a hold.
 
     Raises, in this order: ACCOUNT_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ACCOUNT_CLOSED, ACCOUNT_FROZEN,
-    VALIDATION_FAILED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE.
+    VALIDATION_FAILED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, AMOUNT_OVERFLOW.
     """
     account = find_account(state, command.account_id)
     check_unit(account, command.unit)
@@ -40,6 +40,12 @@ def decide_create(state: Projections, command: CreateHold, now_us: int, new_id: 
     minimum = account.min_balance
     if minimum is not None and account.posted - account.held - command.amount < minimum:
         raise insufficient(account, command.amount)
+    if account.held + command.amount > INT64_MAX:
+        raise TimebankError(
+            Reason.AMOUNT_OVERFLOW,
+            f"what account {account.account_id} holds would exceed 64 bits",
+            account=account.account_id,
+        )
     lots = reserve_unreserved(account.lots, command.amount) if account.has_lots else []
     change = HoldChange(
         hold_id=new_id,

@@ -22,6 +22,8 @@ class Snapshot:
             for index in indexes
             if index in state.corrections
         }
+        # What an earlier request of the batch took back must still be stored.
+        self._corrected = self._corrections.keys() & state.changed_corrections.keys()
         self._rows = len(state.posting_rows)
 
     def restore(self, undone: Sequence[Entry]) -> None:
@@ -36,8 +38,11 @@ class Snapshot:
                     state.earned[key] -= posting.amount
             if entry.original_index is not None:
                 old = self._corrections.get(entry.original_index, (None, 0))
-                state.corrections[entry.original_index] = Correction(entry.original_index, *old)
+                correction = Correction(entry.original_index, *old)
+                state.corrections[entry.original_index] = correction
                 state.changed_corrections.pop(entry.original_index, None)
+                if entry.original_index in self._corrected:
+                    state.changed_corrections[entry.original_index] = correction
         del state.posting_rows[self._rows :]
         for name, account in self._accounts.items():
             state.accounts[name] = account

@@ -31,6 +31,8 @@ HEARTBEAT_S = 15
 HEARTBEAT_S_MAX = 60
 SLOW_READER_S = 10
 """A watcher that takes longer for one message is closed."""
+POSITION_DIGITS_MAX = 19
+"""As many as a 64-bit number has."""
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -161,7 +163,7 @@ class ReadRpcs(LedgerServiceServicer):
         arguments = ("entries", request.parent, account_id, *wanted)
         position = page_position(request.page_token, *arguments)
         if position:
-            wanted = wanted._replace(after=int(position))
+            wanted = wanted._replace(after=_number(position, 0))
         rows = await self.entries.page(ledger_id, account_id, wanted, current_principal(), size + 1)
         token = page_token(str(rows[size - 1].log_index), *arguments) if len(rows) > size else ""
         return ledger_service_pb2.ListEntriesResponse(
@@ -177,7 +179,7 @@ class ReadRpcs(LedgerServiceServicer):
             raise invalid("start_index", f"expected 0 or more, got {request.start_index}")
         heartbeat_s = float(HEARTBEAT_S)
         if request.HasField("heartbeat"):
-            heartbeat_s = request.heartbeat.ToTimedelta().total_seconds()
+            heartbeat_s = request.heartbeat.seconds + request.heartbeat.nanos / 1_000_000_000
             if not 1 <= heartbeat_s <= HEARTBEAT_S_MAX:
                 raise invalid("heartbeat", f"expected 1 s to {HEARTBEAT_S_MAX} s")
         events: AsyncIterator[LeafRead | int] = self.entries.watch(
@@ -216,7 +218,15 @@ def _filter_from_wire(request: ledger_service_pb2.ListEntriesRequest) -> EntryFi
 
 
 def _number(position: str, default: int) -> int:
-    return min(int(position), TIME_US_MAX) if position else default
+    if not position:
+        return default
+    if not (position.isascii() and position.isdigit() and len(position) <= POSITION_DIGITS_MAX):
+        raise TimebankError(
+            Reason.PAGE_TOKEN_MISMATCH,
+            "page_token: expected the token of the previous page; start again without a token",
+            field="page_token",
+        )
+    return min(int(position), TIME_US_MAX)
 
 
 def _entry_to_wire(ledger_id: str, read: LeafRead) -> ledger_service_pb2.LoggedEntry:

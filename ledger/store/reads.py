@@ -13,7 +13,7 @@ from ledger.domain.hold import Hold
 from ledger.store import schema
 from ledger.store.batches import account_from_row, hold_from_row
 from ledger.store.statements import Row
-from timebank.units import Unit
+from timebank.units import INT64_MAX, Unit
 
 _A, _B, _E, _P = schema.accounts.c, schema.balances.c, schema.entries.c, schema.postings.c
 _HOLD, _LOT, _EARNED = schema.holds.c, schema.lots.c, schema.earnings.c
@@ -137,7 +137,8 @@ async def find_leaves(
     """Reads the leaves of indexes from `start` to before `end`."""
     query = (
         sa.select(_E.log_index, _E.leaf)
-        .where(_E.ledger_no == ledger_no, _E.log_index >= start, _E.log_index < end)
+        .where(_E.ledger_no == ledger_no, _E.log_index >= start)
+        .where(_E.log_index < min(end, INT64_MAX))
         .order_by(_E.log_index)
     )
     return [(row[0], row[1]) for row in await _all(reader, query)]
