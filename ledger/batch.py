@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ledger import leaf
-from ledger.domain.book import Book, Outcome, Recorded, natural_name
-from ledger.domain.commands import Request, request_key
+from ledger.domain.book import Book, Outcome, Recorded, Written, natural_name
+from ledger.domain.commands import Request
 from ledger.domain.entry import Entry, EntryKind
 from ledger.memory import Memory, load_texts, restore_memory, wanted_by
 from ledger.store.batches import (
@@ -63,7 +63,7 @@ class Batch:
         Raises CLOCK_SKEW and the database's reasons, with nothing written; UnknownCommit when
         nobody can tell.
         """
-        opened = await self._open(session)
+        opened = await self._open(session, memory.head if memory is not None else None)
         self._check_clock(opened.head)
         if memory is None or not memory.matches(opened.head):
             memory = await session.run(
@@ -84,7 +84,7 @@ class Batch:
             return memory
         return await self._store(session, memory, book, opened.head)
 
-    async def _open(self, session: WriterSession) -> Opened:
+    async def _open(self, session: WriterSession, known: Head | None) -> Opened:
         keys = {request.key: None for request in self._requests}
         keys.pop(b"", None)
         names = [
@@ -93,7 +93,7 @@ class Batch:
             for command in request.commands
             if (name := natural_name(command)) is not None
         ]
-        plan = open_batch(keys, dict.fromkeys(names))
+        plan = open_batch(keys, dict.fromkeys(names), known=known)
         return await session.run(self._ledger_no, plan, begin=True)
 
     def _check_clock(self, head: Head) -> None:
@@ -185,7 +185,7 @@ class Batch:
         )
         changes = Changes(
             head,
-            [_row(item.entry, item.leaf) for item in book.written],
+            [_row(item) for item in book.written],
             tiles,
             book.declines,
             [encode_error(decline.error) for decline in book.declines],
@@ -202,16 +202,14 @@ def _earlier_entries(opened: Opened) -> dict[bytes, Entry]:
     return {key: leaf.decode(data) for key, data in opened.entries_by_request.items()}
 
 
-def _row(entry: Entry, data: bytes) -> WrittenEntry:
-    key = None
-    if entry.request_id and not entry.chain_position:
-        key = request_key(entry.caller, entry.request_id)
+def _row(item: Written) -> WrittenEntry:
+    entry = item.entry
     return WrittenEntry(
         entry.log_index,
         int(entry.kind),
         entry.recorded_us,
-        key,
+        item.request_key,
         entry.natural_key or None,
         entry.cause or None,
-        data,
+        item.leaf,
     )

@@ -28,7 +28,9 @@ from timebank.clock import Clock
 from timebank.errors import Reason, TimebankError
 
 _LOG = structlog.get_logger("ledger.sequencer")
-QUIET_PASSES = 8
+import os
+QUIET_PASSES = int(os.environ.get("QP","8"))
+LA = int(os.environ.get("LA","8000"))
 """Passes of the event loop without a new request after which a batch is taken."""
 LOOKUP_ATTEMPTS = 20
 LOOKUP_PAUSE_S = 0.5
@@ -137,7 +139,7 @@ class Sequencer:
         one.
         """
         quiet = 0
-        while quiet < QUIET_PASSES and self._queued_items < self._limits.batch_items_max:
+        while quiet < QUIET_PASSES and self._queued_items < LA:
             before = self._queued_items
             await asyncio.sleep(0)
             quiet = quiet + 1 if self._queued_items == before else 0

@@ -52,7 +52,7 @@ class CommandReader:
     """Reads commands for one ledger; names of accounts of other ledgers are refused."""
 
     def __init__(self, ledger_id: str) -> None:
-        self._ledger_id = ledger_id
+        self.ledger_id = ledger_id
         self._accounts = f"ledgers/{ledger_id}/accounts/"
 
     def commands_from_wire(self, messages: Iterable[command_pb2.Command]) -> tuple[c.Command, ...]:
@@ -119,23 +119,23 @@ class CommandReader:
     def account_from_name(self, name: str, field: str) -> str:
         """Takes the account id out of a name of this ledger. Raises VALIDATION_FAILED."""
         ledger_id, account_id = child_from_name(name, "accounts", field)
-        if ledger_id != self._ledger_id:
+        if ledger_id != self.ledger_id:
             raise invalid(
-                field, f"expected an account of ledger {self._ledger_id}, got {ledger_id}"
+                field, f"expected an account of ledger {self.ledger_id}, got {ledger_id}"
             )
         return account_id
 
     def _hold_from_name(self, name: str, field: str) -> str:
         ledger_id, hold_id = child_from_name(name, "holds", field)
-        if ledger_id != self._ledger_id:
-            raise invalid(field, f"expected a hold of ledger {self._ledger_id}, got {ledger_id}")
+        if ledger_id != self.ledger_id:
+            raise invalid(field, f"expected a hold of ledger {self.ledger_id}, got {ledger_id}")
         return hold_id
 
     def _entry_from_name(self, name: str) -> int:
         ledger_id, index = index_from_name(name, "entry")
-        if ledger_id != self._ledger_id:
+        if ledger_id != self.ledger_id:
             raise invalid(
-                "entry", f"expected an entry of ledger {self._ledger_id}, got {ledger_id}"
+                "entry", f"expected an entry of ledger {self.ledger_id}, got {ledger_id}"
             )
         return index
 

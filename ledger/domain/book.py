@@ -57,10 +57,11 @@ class Text(NamedTuple):
 
 
 class Written(NamedTuple):
-    """An entry and the bytes that are its leaf."""
+    """An entry, the bytes that are its leaf, and the key of the request that it answers first."""
 
     entry: Entry
     leaf: bytes
+    request_key: bytes | None
 
 
 class Decline(NamedTuple):
@@ -109,7 +110,7 @@ class Book:
         try:
             if natural is not None and natural.error is not None:
                 raise natural.error
-            self._expire_due(self._touched(request.commands))
+            self._expire_due(request.commands)
             outcome = Outcome(self._carry_out(request))
         except TimebankError as error:
             outcome = Outcome(error=error)
@@ -289,7 +290,8 @@ class Book:
                 size=len(leaf),
             )
         self.state.fold(entry)
-        self.written.append(Written(entry, leaf))
+        key = request.key if request and not position else b""
+        self.written.append(Written(entry, leaf, key or None))
         self.originals[index] = entry
         if decision.natural_key:
             self.natural[decision.kind, decision.natural_key] = entry
@@ -306,9 +308,9 @@ class Book:
         return touched
 
     def _touched_by(self, command: c.Command) -> list[str]:
+        if type(command) is c.Post:
+            return [draft[0] for draft in command.postings]
         match command:
-            case c.Post():
-                return [draft.account_id for draft in command.postings]
             case c.ChangeAccount() | c.SetLimits() | c.CreateHold():
                 return [command.account_id]
             case c.CaptureHold():
@@ -327,13 +329,18 @@ class Book:
         hold = self.state.holds.get(hold_id)
         return [hold.account_id] if hold else []
 
-    def _expire_due(self, account_ids: Iterable[str]) -> None:
-        for account_id in sorted(account_ids):
-            account = self.state.accounts.get(account_id)
-            if account is None or not (account.lots or account.holds):
-                continue
-            if account.due_us() <= self.now_us:
-                self._expire(account)
+    def _expire_due(self, commands: Iterable[c.Command]) -> None:
+        accounts, now_us = self.state.accounts, self.now_us
+        due: set[str] = set()
+        for command in commands:
+            for account_id in self._touched_by(command):
+                account = accounts.get(account_id)
+                if account is None or not (account.lots or account.holds):
+                    continue
+                if account.due_us() <= now_us:
+                    due.add(account_id)
+        for account_id in sorted(due):
+            self._expire(accounts[account_id])
 
     def _expire(self, account: Account) -> None:
         for hold in sorted(account.holds.values(), key=_expiry_and_id):

@@ -45,24 +45,25 @@ def decide_post(
         )
     _check_effective(command.effective_us, now_us)
     accounts = [find_account(state, draft.account_id) for draft in command.postings]
-    for account, draft in zip(accounts, command.postings, strict=True):
-        check_unit(account, draft.unit)
-        check_route(command.kind, account, draft.amount)
-    for account, draft in zip(accounts, command.postings, strict=True):
-        if account.state is not AccountState.ACTIVE:
-            check_open(account)
-            if draft.amount < 0:
-                check_debitable(account)
+    all_active = True
+    for account, (_, unit, amount, _) in zip(accounts, command.postings, strict=True):
+        if account.unit is not unit:
+            check_unit(account, unit)
+        check_route(command.kind, account, amount)
+        all_active = all_active and account.state is AccountState.ACTIVE
+    if not all_active:
+        _check_states(accounts, command)
+    zone = state.ledger.time_zone
     postings = []
-    for account, draft in zip(accounts, command.postings, strict=True):
-        amount = draft.amount
+    for account, (account_id, unit, amount, expires_us) in zip(
+        accounts, command.postings, strict=True
+    ):
         if amount > 0:
-            lots = credit_lots(account, amount, draft.expires_us, now_us, state.ledger.time_zone)
-            earned = movement.earned and account.has_lots
+            lots = credit_lots(account, amount, expires_us, now_us, zone)
         else:
             lots = debit_lots(account, -amount)
-            earned = movement.earned and account.has_lots
-        postings.append(Posting(draft.account_id, draft.unit, amount, lots, earned))
+        earned = movement.earned and account.has_lots
+        postings.append(Posting(account_id, unit, amount, lots, earned))
     return Decision(
         command.kind,
         postings,
@@ -76,6 +77,13 @@ def decide_post(
         None,
         command.memo,
     )
+
+
+def _check_states(accounts: list[Account], command: Post) -> None:
+    for account, draft in zip(accounts, command.postings, strict=True):
+        check_open(account)
+        if draft.amount < 0:
+            check_debitable(account)
 
 
 def _check_effective(effective_us: int, now_us: int) -> None:

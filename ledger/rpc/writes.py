@@ -38,9 +38,9 @@ class WriteRpcs(LedgerServiceServicer):
     accounts: Accounts
 
     async def _command(
-        self, parent: str, request_id: str, command: c.Command, receipt: bool
+        self, reader: CommandReader, request_id: str, command: c.Command, receipt: bool
     ) -> ledger_service_pb2.CommandResponse:
-        ledger_id = ledger_id_from_name(parent)
+        ledger_id = reader.ledger_id
         written = await self._written(ledger_id, request_id, (command,))
         response = ledger_service_pb2.CommandResponse(
             result=result_to_wire(ledger_id, written.entries[0]),
@@ -61,43 +61,49 @@ class WriteRpcs(LedgerServiceServicer):
         self, request: ledger_service_pb2.PostEntryRequest, context: Context
     ) -> ledger_service_pb2.CommandResponse:
         """Posts one movement."""
-        command = _reader(request.parent).post_from_wire(request.post)
-        return await self._command(request.parent, request.request_id, command, request.receipt)
+        reader = _reader(request.parent)
+        command = reader.post_from_wire(request.post)
+        return await self._command(reader, request.request_id, command, request.receipt)
 
     async def ReverseEntry(
         self, request: ledger_service_pb2.ReverseEntryRequest, context: Context
     ) -> ledger_service_pb2.CommandResponse:
         """Undoes an entry."""
-        command = _reader(request.parent).reverse_from_wire(request.reverse)
-        return await self._command(request.parent, request.request_id, command, request.receipt)
+        reader = _reader(request.parent)
+        command = reader.reverse_from_wire(request.reverse)
+        return await self._command(reader, request.request_id, command, request.receipt)
 
     async def RefundEntry(
         self, request: ledger_service_pb2.RefundEntryRequest, context: Context
     ) -> ledger_service_pb2.CommandResponse:
         """Gives part or all of an entry back."""
-        command = _reader(request.parent).refund_from_wire(request.refund)
-        return await self._command(request.parent, request.request_id, command, request.receipt)
+        reader = _reader(request.parent)
+        command = reader.refund_from_wire(request.refund)
+        return await self._command(reader, request.request_id, command, request.receipt)
 
     async def CreateHold(
         self, request: ledger_service_pb2.CreateHoldRequest, context: Context
     ) -> ledger_service_pb2.CommandResponse:
         """Reserves an amount."""
-        command = _reader(request.parent).create_hold_from_wire(request.create_hold)
-        return await self._command(request.parent, request.request_id, command, request.receipt)
+        reader = _reader(request.parent)
+        command = reader.create_hold_from_wire(request.create_hold)
+        return await self._command(reader, request.request_id, command, request.receipt)
 
     async def CaptureHold(
         self, request: ledger_service_pb2.CaptureHoldRequest, context: Context
     ) -> ledger_service_pb2.CommandResponse:
         """Pays out of a hold."""
-        command = _reader(request.parent).capture_hold_from_wire(request.capture_hold)
-        return await self._command(request.parent, request.request_id, command, request.receipt)
+        reader = _reader(request.parent)
+        command = reader.capture_hold_from_wire(request.capture_hold)
+        return await self._command(reader, request.request_id, command, request.receipt)
 
     async def VoidHold(
         self, request: ledger_service_pb2.VoidHoldRequest, context: Context
     ) -> ledger_service_pb2.CommandResponse:
         """Releases a hold."""
-        command = _reader(request.parent).void_hold_from_wire(request.void_hold)
-        return await self._command(request.parent, request.request_id, command, request.receipt)
+        reader = _reader(request.parent)
+        command = reader.void_hold_from_wire(request.void_hold)
+        return await self._command(reader, request.request_id, command, request.receipt)
 
     async def Execute(
         self, request: ledger_service_pb2.ExecuteRequest, context: Context

@@ -27,6 +27,9 @@ class Head(NamedTuple):
     clock_us: int | None = None
 
 
+_HEAD_COLUMNS = len(Head._fields)
+
+
 class Opened(NamedTuple):
     """What the lock gave: the head, and what earlier requests of the same keys got."""
 
@@ -77,9 +80,9 @@ class Tile(NamedTuple):
     root: bytes
 
 
-_BY_REQUEST = """SELECT e.request_key, e.leaf FROM k CROSS JOIN entries e
-WHERE e.ledger_no = :ledger AND e.request_key = k.k0"""
-_DECLINES = """SELECT d.request_key, d.fingerprint, d.error FROM k CROSS JOIN declines d
+_BY_REQUEST = """SELECT e.request_key, e.leaf, NULL FROM k CROSS JOIN entries e
+WHERE e.ledger_no = :ledger AND e.request_key = k.k0
+UNION ALL SELECT d.request_key, d.fingerprint, d.error FROM k CROSS JOIN declines d
 WHERE d.ledger_no = :ledger AND d.request_key = k.k0"""
 _BY_NATURAL = """SELECT e.kind, e.natural_key, e.leaf FROM k CROSS JOIN entries e
 WHERE e.ledger_no = :ledger AND e.kind = k.k0 AND e.natural_key = k.k1"""
@@ -87,12 +90,13 @@ _BY_INDEX = """SELECT e.log_index, e.leaf FROM k CROSS JOIN entries e
 WHERE e.ledger_no = :ledger AND e.log_index = k.k0"""
 _CORRECTIONS = """SELECT c.original_index, c.reversed_by, c.refunded FROM k CROSS JOIN corrections c
 WHERE c.ledger_no = :ledger AND c.original_index = k.k0"""
-_ACCOUNT_COLUMNS = """a.account_no, a.account_id, a.holder, a.unit, a.kind, a.opened_us, a.state,
+ACCOUNT_COLUMNS = """a.account_no, a.account_id, a.holder, a.unit, a.kind, a.opened_us, a.state,
 a.min_balance, a.max_balance, a.debt_limit, b.posted, b.held, b.debt, b.changed_index"""
-_ACCOUNTS = f"""SELECT {_ACCOUNT_COLUMNS} FROM k CROSS JOIN accounts a CROSS JOIN balances b
+"""Columns of accounts `a` and balances `b` in the order of `account_from_row`."""
+_ACCOUNTS = f"""SELECT {ACCOUNT_COLUMNS} FROM k CROSS JOIN accounts a CROSS JOIN balances b
 WHERE a.ledger_no = :ledger AND a.account_id = k.k0
 AND b.ledger_no = :ledger AND b.account_no = a.account_no"""
-_ACCOUNTS_BY_NO = f"""SELECT {_ACCOUNT_COLUMNS} FROM k CROSS JOIN accounts a CROSS JOIN balances b
+_ACCOUNTS_BY_NO = f"""SELECT {ACCOUNT_COLUMNS} FROM k CROSS JOIN accounts a CROSS JOIN balances b
 WHERE a.ledger_no = :ledger AND a.account_no = k.k0
 AND b.ledger_no = :ledger AND b.account_no = a.account_no"""
 _LOTS = """SELECT l.account_no, l.expires_us, l.remaining, l.reserved FROM k CROSS JOIN lots l
@@ -108,21 +112,30 @@ WHERE c.ledger_no = :ledger AND c.batch_id = k.k0"""
 
 
 def open_batch(
-    request_keys: Iterable[bytes], natural_names: Iterable[tuple[EntryKind, str]]
+    request_keys: Iterable[bytes],
+    natural_names: Iterable[tuple[EntryKind, str]],
+    *,
+    known: Head | None,
 ) -> Plan[Opened]:
-    """Locks the head, then looks up the keys of the batch; under the lock the answer is
+    """Locks the head and looks up the keys of the batch; under the lock the answer is
     authoritative.
+
+    `known` is the head that this process wrote last: while it stands, what was looked up together
+    with the lock is as good as what is looked up after it.
     """
-    head = yield LockHead()
-    keys = [(key,) for key in request_keys]
-    by_request = yield Read(_BY_REQUEST, ("bytes",), keys)
-    declines = yield Read(_DECLINES, ("bytes",), keys)
+    lookup = Read(_BY_REQUEST, ("bytes",), [(key,) for key in request_keys])
+    rows = yield LockHead(lookup if lookup.keys else None)
+    head = Head(*rows[0][:_HEAD_COLUMNS])
+    beside: list[Row] = [tuple(row)[_HEAD_COLUMNS:] for row in rows]
+    by_request = [row for row in beside if row and row[0] is not None]
+    if known is None or head.batch_id != known.batch_id:
+        by_request = yield lookup
     names = [(int(kind), name) for kind, name in natural_names]
     by_natural = yield Read(_BY_NATURAL, ("int16", "text"), names)
     return Opened(
-        Head(*head[0]),
-        {row[0]: row[1] for row in by_request},
-        {key: (fingerprint, error) for key, fingerprint, error in declines},
+        head,
+        {key: leaf for key, leaf, error in by_request if error is None},
+        {key: (said, error) for key, said, error in by_request if error is not None},
         {(EntryKind(kind), name): leaf for kind, name, leaf in by_natural},
     )
 

@@ -90,7 +90,8 @@ class PostgresqlSession:
 
     async def _execute(self, driver: Any, ledger_no: int, statement: Statement) -> list[Row]:
         if isinstance(statement, LockHead):
-            rows: list[Row] = await driver.fetch(postgresql_sql.LOCK_HEAD, ledger_no)
+            sql, arguments = postgresql_sql.lock(statement)
+            rows: list[Row] = await driver.fetch(sql, ledger_no, *arguments)
         elif isinstance(statement, Read):
             if not statement.keys:
                 return []
@@ -213,15 +214,21 @@ class SqliteSession:
 
 def _execute_sqlite(driver: sqlite3.Connection, ledger_no: int, statement: Statement) -> list[Row]:
     if isinstance(statement, LockHead):
-        return driver.execute(sqlite_sql.LOCK_HEAD, (ledger_no,)).fetchall()
+        heads: list[Row] = driver.execute(sqlite_sql.LOCK_HEAD, (ledger_no,)).fetchall()
+        found = _read_sqlite(driver, ledger_no, statement.lookup) if statement.lookup else []
+        return [(*heads[0], *row) for row in found] or heads
     if isinstance(statement, Read):
-        rows: list[Row] = []
-        for sql, arguments in sqlite_sql.read(statement, ledger_no):
-            rows.extend(driver.execute(sql, arguments))
-        return rows
+        return _read_sqlite(driver, ledger_no, statement)
     for sql, arguments in sqlite_sql.write(statement, ledger_no):
         driver.execute(sql, arguments)
     return []
+
+
+def _read_sqlite(driver: sqlite3.Connection, ledger_no: int, statement: Read) -> list[Row]:
+    rows: list[Row] = []
+    for sql, arguments in sqlite_sql.read(statement, ledger_no):
+        rows.extend(driver.execute(sql, arguments))
+    return rows
 
 
 def open_session(databases: Databases) -> WriterSession:

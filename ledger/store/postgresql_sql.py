@@ -5,12 +5,17 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, LargeBinary, SmallInteger, Table, Text
 
-from ledger.store.statements import Read, Write
+from ledger.store.statements import LockHead, Read, Write
 
 LOCK_HEAD = """
 SELECT size, root, frontier, recorded_us, batch_id,
        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock_us
 FROM heads WHERE ledger_no = $1 FOR UPDATE
+"""
+
+_LOCK_AND_LOOK_UP = """
+WITH k({names}) AS (SELECT * FROM unnest({arrays})), found AS ({sql}),
+head AS ({lock}) SELECT * FROM head LEFT JOIN found ON true
 """
 
 _TYPES = {"int64": "bigint", "int16": "smallint", "bytes": "bytea", "text": "text"}
@@ -28,11 +33,30 @@ def read(statement: Read) -> tuple[str, list[list[Any]]]:
     return _read_sql(statement.sql, statement.types), _columns(statement.keys)
 
 
+def lock(statement: LockHead) -> tuple[str, list[list[Any]]]:
+    """Gives the SQL that takes the head, whose first parameter is the ledger, and its arrays."""
+    if statement.lookup is None:
+        return LOCK_HEAD, []
+    lookup = statement.lookup
+    return _lock_sql(lookup.sql, lookup.types), _columns(lookup.keys)
+
+
+@functools.lru_cache(maxsize=256)
+def _lock_sql(sql: str, types: tuple[str, ...]) -> str:
+    names, arrays = _keys(types)
+    looked_up = sql.replace(":ledger", "$1")
+    return _LOCK_AND_LOOK_UP.format(names=names, arrays=arrays, sql=looked_up, lock=LOCK_HEAD)
+
+
 @functools.lru_cache(maxsize=256)
 def _read_sql(sql: str, types: tuple[str, ...]) -> str:
-    arrays = ", ".join(f"${number + 2}::{_TYPES[name]}[]" for number, name in enumerate(types))
-    names = ", ".join(f"k{number}" for number in range(len(types)))
+    names, arrays = _keys(types)
     return f"WITH k({names}) AS (SELECT * FROM unnest({arrays})) " + sql.replace(":ledger", "$1")
+
+
+def _keys(types: tuple[str, ...]) -> tuple[str, str]:
+    arrays = ", ".join(f"${number + 2}::{_TYPES[name]}[]" for number, name in enumerate(types))
+    return ", ".join(f"k{number}" for number in range(len(types))), arrays
 
 
 def write(statement: Write) -> tuple[str, list[list[Any]]]:

@@ -44,6 +44,7 @@ ledgers = Table(
     PrimaryKeyConstraint("ledger_no"),
     # Finds a ledger by the id in its resource name.
     Index("ledgers_by_id", "ledger_id", unique=True),
+    sqlite_with_rowid=False,
     info={"role": PROJECTION},
 )
 
@@ -57,6 +58,7 @@ heads = Table(
     Column("recorded_us", BigInteger, nullable=False),
     Column("batch_id", LargeBinary, nullable=False),
     PrimaryKeyConstraint("ledger_no"),
+    sqlite_with_rowid=False,
     info={"role": LOG},
 )
 
@@ -72,6 +74,7 @@ entries = Table(
     Column("cause", Text),
     Column("leaf", LargeBinary, nullable=False),
     PrimaryKeyConstraint("ledger_no", "log_index"),
+    sqlite_with_rowid=False,
     info={"role": LOG},
 )
 # Finds the entry of a repeated request.
@@ -114,6 +117,7 @@ tiles = Table(
     Column("hashes", LargeBinary, nullable=False),
     Column("root", LargeBinary, nullable=False),
     PrimaryKeyConstraint("ledger_no", "level", "tile_index"),
+    sqlite_with_rowid=False,
     info={"role": LOG},
 )
 
@@ -136,6 +140,7 @@ accounts = Table(
     Index("accounts_by_id", "ledger_no", "account_id", unique=True),
     # Lists the accounts of a holder.
     Index("accounts_by_holder", "ledger_no", "holder", "account_no"),
+    sqlite_with_rowid=False,
     info={"role": PROJECTION},
 )
 
@@ -149,6 +154,7 @@ balances = Table(
     Column("debt", BigInteger, nullable=False),
     Column("changed_index", BigInteger, nullable=False),
     PrimaryKeyConstraint("ledger_no", "account_no"),
+    sqlite_with_rowid=False,
     info={"role": PROJECTION},
 )
 
@@ -163,6 +169,7 @@ lots = Table(
     PrimaryKeyConstraint("ledger_no", "account_no", "expires_us"),
     # Finds the lots that are due.
     Index("lots_by_expiry", "ledger_no", "expires_us"),
+    sqlite_with_rowid=False,
     info={"role": PROJECTION},
 )
 
@@ -182,6 +189,7 @@ holds = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("lots", Text, nullable=False),
     PrimaryKeyConstraint("ledger_no", "hold_id"),
+    sqlite_with_rowid=False,
     info={"role": PROJECTION},
 )
 # Finds the live holds of an account.
@@ -213,6 +221,7 @@ postings = Table(
     PrimaryKeyConstraint("ledger_no", "account_no", "log_index"),
     # Sums an account up to an effective time.
     Index("postings_by_effective_time", "ledger_no", "account_no", "effective_us"),
+    sqlite_with_rowid=False,
     info={"role": PROJECTION},
 )
 
@@ -224,6 +233,7 @@ earnings = Table(
     Column("calendar_year", SmallInteger, nullable=False, autoincrement=False),
     Column("earned", BigInteger, nullable=False),
     PrimaryKeyConstraint("ledger_no", "account_no", "calendar_year"),
+    sqlite_with_rowid=False,
     info={"role": PROJECTION},
 )
 
@@ -235,6 +245,7 @@ corrections = Table(
     Column("reversed_by", BigInteger),
     Column("refunded", BigInteger, nullable=False),
     PrimaryKeyConstraint("ledger_no", "original_index"),
+    sqlite_with_rowid=False,
     info={"role": PROJECTION},
 )
 
@@ -249,6 +260,7 @@ declines = Table(
     PrimaryKeyConstraint("ledger_no", "request_key"),
     # Finds the declines that are old enough to be forgotten.
     Index("declines_by_time", "ledger_no", "declined_us"),
+    sqlite_with_rowid=False,
     info={"role": OPERATIONAL},
 )
 
@@ -261,6 +273,7 @@ texts = Table(
     Column("salt", LargeBinary, nullable=False),
     Column("text", Text, nullable=False),
     PrimaryKeyConstraint("ledger_no", "log_index", "field"),
+    sqlite_with_rowid=False,
     info={"role": OPERATIONAL},
 )
 
@@ -273,6 +286,7 @@ commits = Table(
     PrimaryKeyConstraint("ledger_no", "batch_id"),
     # Finds the commit ids that are old enough to be forgotten.
     Index("commits_by_time", "ledger_no", "committed_us"),
+    sqlite_with_rowid=False,
     info={"role": OPERATIONAL},
 )
 

@@ -30,7 +30,13 @@ class Read(NamedTuple):
 class LockHead(NamedTuple):
     """Takes the head of the ledger for this transaction; gives size, root, frontier, time, batch
     id, clock.
+
+    With a `lookup`, its columns follow in the same round trip: a row for each that was found, or
+    one with nothing in them. They are as of before the lock was given, so they count only when the
+    head shows that nobody committed meanwhile.
     """
+
+    lookup: Read | None = None
 
 
 class Rows(NamedTuple):

@@ -13,7 +13,7 @@ from ledger.store import reads
 from ledger.store.balances import BalanceRow, load_balances
 from ledger.store.dialects import open_read_session
 from ledger.usecases.caller import account_not_found, may_see
-from ledger.usecases.ledgers import Ledgers
+from ledger.usecases.ledgers import Handle, Ledgers
 from timebank.auth import Principal
 from timebank.errors import TimebankError
 
@@ -43,29 +43,24 @@ class Balances:
     async def now(self, ledger_id: str, account_id: str, principal: Principal) -> BalanceRead:
         """Reads the balance as it is. Raises ACCOUNT_NOT_FOUND."""
         handle = await self._ledgers.handle(ledger_id, principal)
-        row = await self._lookup(handle.ledger_no).find(account_id)
+        row = await self._lookup(handle).find(account_id)
         if row is None or not may_see(principal, row.account):
             raise account_not_found(ledger_id, account_id)
         account = row.account
-        now_us = self._ledgers.world.clock.now_us()
-        earned = (0, 0)
-        if row.earned:
-            this_year = year_of(now_us, handle.time_zone)
-            earned = sum(row.earned.values()), row.earned.get(this_year, 0)
         return BalanceRead(
             account,
             account.posted,
             account.held,
             account.debt,
             account.changed_index + 1,
-            earned,
-            account.due_us() <= now_us,
+            (row.earned, row.earned_in_year),
+            row.due_us <= self._ledgers.world.clock.now_us(),
         )
 
-    def _lookup(self, ledger_no: int) -> "_Lookup":
-        lookup = self._lookups.get(ledger_no)
+    def _lookup(self, handle: Handle) -> "_Lookup":
+        lookup = self._lookups.get(handle.ledger_no)
         if lookup is None:
-            lookup = self._lookups[ledger_no] = _Lookup(self._ledgers, ledger_no)
+            lookup = self._lookups[handle.ledger_no] = _Lookup(self._ledgers, handle)
         return lookup
 
     async def at_size(
@@ -111,9 +106,10 @@ class Balances:
 class _Lookup:
     """Shared look-ups of accounts in one ledger."""
 
-    def __init__(self, ledgers: Ledgers, ledger_no: int) -> None:
+    def __init__(self, ledgers: Ledgers, handle: Handle) -> None:
         self._session = open_read_session(ledgers.world.databases)
-        self._ledger_no = ledger_no
+        self._clock = ledgers.world.clock
+        self._handle = handle
         self._waiting: dict[str, asyncio.Future[BalanceRow | None]] = {}
         self._running: asyncio.Task[None] | None = None
 
@@ -132,7 +128,9 @@ class _Lookup:
             names = list(self._waiting)[:LOOKUP_ACCOUNTS_MAX]
             futures = {name: self._waiting.pop(name) for name in names}
             try:
-                found = await self._session.run(self._ledger_no, load_balances(names))
+                year = year_of(self._clock.now_us(), self._handle.time_zone)
+                plan = load_balances(names, year)
+                found = await self._session.run(self._handle.ledger_no, plan)
             except TimebankError as error:
                 for future in futures.values():
                     future.set_exception(error)

@@ -8,6 +8,7 @@ without any good signature of a known key it is rejected.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -30,6 +31,7 @@ KNOWN_KEYS_MAX = 1_000
 """Most verifier keys that one call compares with."""
 
 _LINE_START = "\N{EM DASH} "
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 class Signature(NamedTuple):
@@ -68,7 +70,7 @@ def check_text(text: str) -> None:
     """
     if len(encode_utf8(text, "note")) > NOTE_BYTES_MAX:
         refuse(f"note: expected at most {NOTE_BYTES_MAX} bytes, got more")
-    if any(character < " " and character != "\n" for character in text):
+    if _CONTROL.search(text):
         refuse("note: expected no control character but newlines")
     if not text.endswith("\n"):
         refuse("note: expected a newline at the end of the text")

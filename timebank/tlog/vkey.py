@@ -9,6 +9,8 @@ wrong place.
 
 from __future__ import annotations
 
+import functools
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -29,6 +31,10 @@ NAME_BYTES_MAX = 200
 
 VKEY_CHARACTERS_MAX = NAME_BYTES_MAX + 64
 PRIVATE_KEY_PREFIX = "PRIVATE+KEY+"
+PARSED_MAX = 1_024
+"""Verifier keys kept parsed: a log is signed with the same few again and again."""
+
+_NOT_IN_NAMES = re.compile(r"[\s\x00-\x1f+]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ def format_vkey(key: VerifierKey) -> str:
     return f"{key.name}+{key.key_id.hex()}+{encode_base64(typed_key)}"
 
 
+@functools.lru_cache(maxsize=PARSED_MAX)
 def parse_vkey(text: str) -> VerifierKey:
     """Parses a verifier key text without surrounding space.
 
@@ -92,7 +99,7 @@ def check_name(name: str) -> None:
     """
     if not name:
         refuse("key name: expected a name such as example.org/ledger, got nothing")
-    if any(character.isspace() or character < " " for character in name) or "+" in name:
+    if _NOT_IN_NAMES.search(name):
         refuse("key name: expected no space, no control character and no '+'")
     if len(encode_utf8(name, "key name")) > NAME_BYTES_MAX:
         refuse(f"key name: expected at most {NAME_BYTES_MAX} bytes, got {len(name.encode())}")
