@@ -103,6 +103,12 @@ def command(environment: Mapping[str, str]) -> Callable[..., None]:
         """
         loaded = load_config(config, environment, {"database.url": database})
         report = _run(loaded.database, ledger, _kept(checkpoint, vkey), quiet=json)
+        if report.ok and not report.checked:
+            raise TimebankError(
+                Reason.LEDGER_NOT_FOUND,
+                f"{loaded.database.url}: no ledger in this database, nothing was checked; name the "
+                "right one with --config or --database",
+            )
         if json:
             typer.echo(report.as_json())
         else:

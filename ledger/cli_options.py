@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Annotated, TypeVar
@@ -26,6 +26,8 @@ SERVER = "127.0.0.1:50051"
 LEDGER = "weihai"
 INTERRUPTED = 130
 TLS = "https://"
+UNREACHED = "UNAVAILABLE: "
+"""How the message begins when the transport answers instead of a server."""
 _Result = TypeVar("_Result")
 
 Server = Annotated[
@@ -90,11 +92,28 @@ class Connection:
     token: str | None
     ledger: str
 
-    def open(self) -> AbstractAsyncContextManager[LedgerClient]:
-        """Makes the client; it connects when it is entered."""
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[LedgerClient]:
+        """Makes the client; it connects when it is entered.
+
+        Raises DATABASE_UNAVAILABLE naming the server when nobody answers there.
+        """
         tls = TlsFiles() if self.server.startswith(TLS) else None
         address = self.server.removeprefix(TLS)
-        return LedgerClient.connect(address, ledger=self.ledger, token=self.token, tls=tls)
+        client = LedgerClient.connect(address, ledger=self.ledger, token=self.token, tls=tls)
+        async with client:
+            try:
+                yield client
+            except TimebankError as error:
+                if not error.message.startswith(UNREACHED):
+                    raise
+                why = error.message.removeprefix(UNREACHED).rpartition(": ")[2]
+                raise TimebankError(
+                    Reason.DATABASE_UNAVAILABLE,
+                    f"no server answers at {self.server} ({why}); start one with "
+                    "`timebank serve`, or say where it is with --server",
+                    server=self.server,
+                ) from error
 
     def http_address(self, port: int) -> str:
         """Gives the address of the HTTP side on the same host."""

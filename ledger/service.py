@@ -10,6 +10,7 @@ from ledger.metrics import LedgerMetricFamilies
 from ledger.rpc.ledger import LedgerRpcs
 from ledger.rpc.log import LogRpcs
 from ledger.rpc.tiles import tile_routes
+from ledger.service_ready import paste_text
 from ledger.usecases.accounts import Accounts
 from ledger.usecases.balances import Balances
 from ledger.usecases.entries import Entries
@@ -88,3 +89,8 @@ async def register(runtime: Runtime) -> None:
     runtime.http_routes.extend(tile_routes(proofs, runtime.authenticate_http))
     sweeper = Sweeper(ledgers, interval_s=settings.sweeper_seconds)
     runtime.spawn("ledger sweeper", sweeper.run())
+
+
+async def ready_text(runtime: Runtime) -> str:
+    """Says what a developer may try, once the server is ready."""
+    return await paste_text(runtime)

@@ -5,6 +5,7 @@ Owns: the commands of the runtime itself, and how a refusal looks: one line on s
 """
 
 import asyncio
+import importlib.metadata
 import os
 import sys
 from pathlib import Path
@@ -43,6 +44,25 @@ app.add_typer(verify_cli.app)
 app.add_typer(ledger_cli.app)
 app.add_typer(bench_cli.app)
 app.command(name="audit", epilog=audit_cli.EPILOG)(audit_cli.command(os.environ))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"timebank {importlib.metadata.version('timebank')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """A time-bank ledger: hours, credits and points in a signed log. 时间银行."""
+
 
 ConfigFile = Annotated[
     Path | None,

@@ -27,7 +27,7 @@ DIRECTORY = "development"
 KEY_FILE = "token.pem"
 JWKS_FILE = "jwks.json"
 PEOPLE: Mapping[str, tuple[PrincipalKind, str]] = {
-    "member": (PrincipalKind.MEMBER, "zhang"),
+    "member": (PrincipalKind.MEMBER, "volunteer-1"),
     "officer": (PrincipalKind.OFFICER, "li"),
     "till": (PrincipalKind.TERMINAL, "till-1"),
     "platform": (PrincipalKind.CREDIT_PLATFORM, "city"),
@@ -83,12 +83,23 @@ def development_token(
 
 
 def development_tokens(data_directory: Path, *, clock: Clock) -> dict[str, str]:
-    """Makes a token for each of PEOPLE, by the word for them."""
+    """Makes a token for each of PEOPLE, by the word for them, and leaves each in its file.
+
+    Raises: SIGNER_UNAVAILABLE when the files cannot be read or written.
+    """
     development_jwks(data_directory)
-    return {
+    tokens = {
         word: development_token(data_directory, kind, id, clock=clock)
         for word, (kind, id) in PEOPLE.items()
     }
+    for word, token in tokens.items():
+        write_file(token_file(data_directory, word), f"{token}\n", SECRET_MODE)
+    return tokens
+
+
+def token_file(data_directory: Path, word: str) -> Path:
+    """Gives the file that the token of one of PEOPLE is left in."""
+    return data_directory / DIRECTORY / f"{word}.token"
 
 
 def _pem(private: Ed25519PrivateKey) -> str:

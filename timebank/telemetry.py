@@ -62,7 +62,8 @@ def take_library_logs(logger: FilteringBoundLogger, *, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [LibraryLogs(logger)]
     root.setLevel(max(logging.getLevelName(level.upper()), logging.INFO))
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    for name in ("uvicorn.access", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class MethodMetrics(NamedTuple):

@@ -8,7 +8,8 @@ from a proof that does not hold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,14 +58,15 @@ def read_inputs(
     Raises: VALIDATION_FAILED when a file cannot be read or parsed, or does not fit the others.
     """
     text = _read(file, RECEIPT_BYTES_MAX)
-    receipt = parse_receipt(text) if text.startswith(RECEIPT_HEADER) else None
-    note = receipt.checkpoint if receipt else text
+    with _named(file):
+        receipt = parse_receipt(text) if text.startswith(RECEIPT_HEADER) else None
+        if receipt and receipt.entry is None:
+            refuse("receipt: it does not carry the entry; expected a line that begins with 'extra'")
+        note = receipt.checkpoint if receipt else text
+        head = parse_checkpoint(parse_note(note).text)
     known = tuple(key for argument in vkeys for key in _read_vkeys(argument))
     if len(known) > KNOWN_KEYS_MAX:
         refuse(f"--vkey: expected at most {KNOWN_KEYS_MAX} keys, got {len(known)}")
-    if receipt and receipt.entry is None:
-        refuse("receipt: it does not carry the entry; expected a line that begins with 'extra'")
-    head = parse_checkpoint(parse_note(note).text)
     kept = None if checkpoint is None else _read(checkpoint, RECEIPT_BYTES_MAX)
     if kept is not None:
         _check_comparable(
@@ -74,6 +76,19 @@ def read_inputs(
         refuse("--proof: expected a second checkpoint to compare with; give --checkpoint as well")
     hashes = None if proof is None else _parse_proof(_read(proof, PROOF_FILE_BYTES_MAX))
     return Inputs(receipt, note, known, kept, hashes)
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Says of which file a refusal speaks, and what was expected of it."""
+    try:
+        yield
+    except TimebankError as error:
+        refuse(
+            f"{file.name}: expected a receipt (.tlog-proof) or a signed checkpoint: "
+            f"{error.message}",
+            cause=error,
+        )
 
 
 def _check_comparable(head: Checkpoint, kept: Checkpoint, *, has_proof: bool) -> None:

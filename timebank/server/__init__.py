@@ -17,7 +17,7 @@ from typing import Any
 
 from timebank.clock import SystemClock
 from timebank.config import Config
-from timebank.dev_tokens import development_tokens
+from timebank.dev_tokens import development_tokens, token_file
 from timebank.errors import Reason, TimebankError
 from timebank.runtime import Runtime
 from timebank.server.listening import (
@@ -97,17 +97,18 @@ def ready_text(config: Config, *, grpc_port: int, http_port: int) -> str:
         lines.append("Development: whoever sends no token is an operator. Tokens to try:")
         tokens = development_tokens(config.data_directory, clock=SystemClock())
         lines += [f"  {word:9}{token}" for word, token in tokens.items()]
+        lines.append(f"They are also in {token_file(config.data_directory, '*')}.")
     return "\n".join(lines)
 
 
-def print_ready(runtime: Runtime, services: Sequence[ModuleType], text: str) -> None:
+async def print_ready(runtime: Runtime, services: Sequence[ModuleType], text: str) -> None:
     """Writes the ready text, and what the services add to it, to stdout."""
     texts = [text]
     for service in services:
         hook = getattr(service, "ready_text", None)
         if hook is not None:
-            texts.append(hook(runtime))
-    sys.stdout.write("\n".join(texts) + "\n")
+            texts.append(await hook(runtime))
+    sys.stdout.write("\n".join(filter(None, texts)) + "\n")
     sys.stdout.flush()
 
 
@@ -137,9 +138,15 @@ async def _serve(config: Config) -> None:
     runtime = process.runtime
     take_library_logs(runtime.logger, level=config.log.level)
     http_port = process.http.port if process.http else 0
-    text = ready_text(config, grpc_port=process.grpc_port, http_port=http_port)
-    print_ready(runtime, services, text)
+    try:
+        text = ready_text(config, grpc_port=process.grpc_port, http_port=http_port)
+        await print_ready(runtime, services, text)
+    except BaseException:
+        await process.stop(0)
+        raise
+    runtime.logger.info("serving", grpc_port=process.grpc_port, http_port=http_port)
     await process.stop(await until_stopped(runtime))
+    runtime.logger.info("stopped")
     check_failure(runtime)
 
 
@@ -166,12 +173,14 @@ async def _serve_workers(config: Config) -> None:
         runtime.spawn("workers", workers.watch())
         http_port = process.http.port if process.http else 0
         text = ready_text(config, grpc_port=address.port, http_port=http_port)
-        print_ready(runtime, services, text)
+        await print_ready(runtime, services, text)
+        runtime.logger.info("serving", grpc_port=address.port, http_port=http_port)
         await until_stopped(runtime)
     finally:
         runtime.draining.set()
         await workers.stop()
         await process.stop(0)
+    runtime.logger.info("stopped")
     check_failure(runtime)
 
 

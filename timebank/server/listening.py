@@ -102,7 +102,8 @@ def busy(setting: str, address: str, why: str) -> TimebankError:
     """Makes the error for an address that cannot be listened on."""
     return _refused(
         f"server.{setting} {address}: cannot listen ({why}); "
-        "stop what uses the port, or set another address"
+        f"stop what uses the port, or set another: server.{setting} or "
+        f"--{setting.replace('_', '-')}"
     )
 
 

@@ -68,6 +68,6 @@ async def register(runtime: Runtime) -> None:
     runtime.on_drain(close)
 
 
-def ready_text(runtime: Runtime) -> str:
+async def ready_text(runtime: Runtime) -> str:
     """Says so."""
     return "the probe is ready"
