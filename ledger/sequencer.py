@@ -28,10 +28,10 @@ from timebank.clock import Clock
 from timebank.errors import Reason, TimebankError
 
 _LOG = structlog.get_logger("ledger.sequencer")
-import os
-QUIET_PASSES = int(os.environ.get("QP","8"))
-LA = int(os.environ.get("LA","8000"))
+QUIET_PASSES = 8
 """Passes of the event loop without a new request after which a batch is taken."""
+ARRIVED_ENOUGH = 32
+"""Requests for which a batch waits no longer: the others travel while it is committed."""
 LOOKUP_ATTEMPTS = 20
 LOOKUP_PAUSE_S = 0.5
 """A commit whose outcome is unknown is looked up for 10 seconds before its callers hear
@@ -139,7 +139,7 @@ class Sequencer:
         one.
         """
         quiet = 0
-        while quiet < QUIET_PASSES and self._queued_items < LA:
+        while quiet < QUIET_PASSES and self._queued_items < ARRIVED_ENOUGH:
             before = self._queued_items
             await asyncio.sleep(0)
             quiet = quiet + 1 if self._queued_items == before else 0
