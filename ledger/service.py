@@ -44,7 +44,8 @@ def _tune_interpreter() -> None:
 async def register(runtime: Runtime) -> None:
     """Adds LedgerService, LogService, the tile routes and the sweeper.
 
-    Raises DATABASE_UNAVAILABLE or READ_ONLY when the database cannot be opened.
+    Raises DATABASE_UNAVAILABLE or READ_ONLY when the database cannot be opened,
+    SIGNING_KEY_MISSING or SIGNER_UNAVAILABLE when the key of one of its ledgers cannot be used.
     """
     settings = runtime.config.ledger
     databases = open_databases(runtime.config.database)
@@ -67,6 +68,7 @@ async def register(runtime: Runtime) -> None:
     )
     ledgers = Ledgers(world)
     runtime.on_drain(ledgers.close)
+    await ledgers.check_keys()
     proofs = Proofs(ledgers)
     entries = Entries(ledgers)
     rpcs = LedgerRpcs()

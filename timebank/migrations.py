@@ -18,12 +18,14 @@ from alembic import command, context
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from timebank.database import DATABASE_ERRORS, Databases, translate_database_error
 from timebank.errors import Reason, TimebankError
 
+ALEMBIC_TABLE = "alembic_version"
+"""What Alembic calls the version table of a program that does not choose a name."""
 VERSION_TABLE_PREFIX = "alembic_version_"
 ADVISORY_LOCK = 0x74696D6562616E6B
 """The number of the lock that is held on PostgreSQL while migrating; it spells `timebank`."""
@@ -139,6 +141,8 @@ def _version(connection: Connection, service: str) -> Version:
     known = {script.revision for script in scripts.walk_revisions()}
     opts = {"version_table": VERSION_TABLE_PREFIX + service}
     current = MigrationContext.configure(connection, opts=opts).get_current_revision()
+    if current is None:
+        _refuse_foreign(connection)
     if current is not None and current not in known:
         raise TimebankError(
             Reason.DATABASE_UNAVAILABLE,
@@ -148,6 +152,23 @@ def _version(connection: Connection, service: str) -> Version:
             revision=current,
         )
     return Version(service, current, newest, _minimum(service, newest))
+
+
+def _refuse_foreign(connection: Connection) -> None:
+    """Refuses a database that another program made: a SQLite file with tables but none of our
+    version tables, or any database with the version table that Alembic makes by itself.
+
+    Raises: DATABASE_UNAVAILABLE.
+    """
+    tables = inspect(connection).get_table_names()
+    if any(name.startswith(VERSION_TABLE_PREFIX) for name in tables):
+        return
+    if ALEMBIC_TABLE in tables or (tables and connection.dialect.name == "sqlite"):
+        raise TimebankError(
+            Reason.DATABASE_UNAVAILABLE,
+            f"database: holds tables of another program ({', '.join(sorted(tables)[:3])}); set "
+            "database.url to a database of its own",
+        )
 
 
 def _refuse_before_minimum(version: Version) -> None:

@@ -20,6 +20,9 @@ from timebank.errors import Reason, TimebankError
 from timebank.signing import KeyRing, Signer
 from timebank.tlog.checkpoint import Checkpoint, sign_checkpoint
 
+PAGE_LEDGERS = 1_000
+"""Ledgers whose keys are checked with one query."""
+
 
 class World(NamedTuple):
     """What every use case is given."""
@@ -166,6 +169,20 @@ class Ledgers:
         signer = self._signer(state.log_origin, state.verifier_keys[-1])
         return sign_checkpoint(Checkpoint(state.log_origin, head.size, head.root), signer)
 
+    async def check_keys(self) -> None:
+        """Checks that this server has the key that signs the log of each ledger now.
+
+        Raises SIGNING_KEY_MISSING or SIGNER_UNAVAILABLE, naming the ledger.
+        """
+        after = ""
+        while True:
+            page = await list_ledgers(self.world.databases.reader, after=after, limit=PAGE_LEDGERS)
+            for row in page:
+                _check_key(self, row.state)
+            if len(page) < PAGE_LEDGERS:
+                return
+            after = page[-1].state.ledger_id
+
     def check_key(self, origin: str, vkey: str) -> None:
         """Refuses a key that this server does not have, with SIGNING_KEY_MISSING."""
         self._signer(origin, vkey)
@@ -175,6 +192,21 @@ class Ledgers:
         if signer is None:
             signer = self._signers[vkey] = self.world.keyring.signer(origin, vkey)
         return signer
+
+
+def _check_key(ledgers: Ledgers, state: LedgerState) -> None:
+    """Checks the key of one ledger; a missing one is told with the key that is needed."""
+    vkey = state.verifier_keys[-1]
+    try:
+        ledgers.check_key(state.log_origin, vkey)
+    except TimebankError as error:
+        what = error.message
+        if error.reason is Reason.SIGNING_KEY_MISSING:
+            what = (
+                f"its signing key {vkey} is not in the keys directory; put the key file of "
+                f"{state.log_origin} back from its backup, for a new key would not fit this log"
+            )
+        raise TimebankError(error.reason, f"ledger {state.ledger_id}: {what}") from error
 
 
 def not_found(ledger_id: str) -> TimebankError:

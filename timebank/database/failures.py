@@ -50,6 +50,10 @@ _POSTGRESQL: dict[str, _Failure] = {
     ),
     "3D000": (_UNAVAILABLE, "the server has no such database; create it or check database.url"),
     "40": (_UNAVAILABLE, "the transaction collided with another one; call again"),
+    "42P07": (
+        _UNAVAILABLE,
+        "it holds tables of another program; set database.url to a database of its own",
+    ),
     "53": (_UNAVAILABLE, "the server has no room for another connection or query; call again"),
     "53100": (_READ_ONLY, "the server's disk is full; free some space"),
     "55P03": (_UNAVAILABLE, "a lock was not given in time; call again"),

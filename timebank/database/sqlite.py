@@ -6,6 +6,7 @@ a writer takes its lock when it begins (BEGIN IMMEDIATE), for SQLite knows no FO
 upgrade may fail; readers hold a snapshot and cannot write.
 """
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -61,10 +62,12 @@ def take(path: Path) -> FileLock:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except PermissionError as error:
-        raise _read_only(path.parent) from error
     except OSError as error:
-        raise _unavailable(f"{path.parent} cannot be used ({error.strerror})") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise _read_only(path.parent) from error
+        raise _unavailable(
+            f"{path.parent} cannot be used ({error.strerror}); check database.url"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

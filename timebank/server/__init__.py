@@ -112,21 +112,28 @@ async def print_ready(runtime: Runtime, services: Sequence[ModuleType], text: st
     sys.stdout.flush()
 
 
-async def until_stopped(runtime: Runtime) -> float:
+def catch_signals() -> asyncio.Event:
+    """Gives an event that the first stop signal sets.
+
+    Called before the loop answers anybody: who was told SERVING may stop the process at once.
+    """
+    stopped = asyncio.Event()
+    for number in STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
+async def until_stopped(runtime: Runtime, stopped: asyncio.Event) -> float:
     """Waits for a signal or a failed background task; gives the seconds that calls may still take.
 
     A second signal ends the process at once.
     """
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stopped.set)
     waits = [asyncio.ensure_future(event.wait()) for event in (stopped, runtime.failed)]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
     for number in STOP_SIGNALS:
-        loop.remove_signal_handler(number)
+        asyncio.get_running_loop().remove_signal_handler(number)
     drain_s = 0 if runtime.failed.is_set() else runtime.config.server.drain_seconds
     runtime.logger.info("draining", seconds_max=drain_s)
     return drain_s
@@ -135,6 +142,7 @@ async def until_stopped(runtime: Runtime) -> float:
 async def _serve(config: Config) -> None:
     services = load_services(config.services)
     process = await open_server(config, [service.register for service in services])
+    stopped = catch_signals()
     runtime = process.runtime
     take_library_logs(runtime.logger, level=config.log.level)
     http_port = process.http.port if process.http else 0
@@ -145,7 +153,7 @@ async def _serve(config: Config) -> None:
         await process.stop(0)
         raise
     runtime.logger.info("serving", grpc_port=process.grpc_port, http_port=http_port)
-    await process.stop(await until_stopped(runtime))
+    await process.stop(await until_stopped(runtime, stopped))
     runtime.logger.info("stopped")
     check_failure(runtime)
 
@@ -169,13 +177,14 @@ async def _serve_workers(config: Config) -> None:
     process.registry = workers.registry()
     try:
         await workers.start()
+        stopped = catch_signals()
         process.start_http(lambda: workers.serving)
         runtime.spawn("workers", workers.watch())
         http_port = process.http.port if process.http else 0
         text = ready_text(config, grpc_port=address.port, http_port=http_port)
         await print_ready(runtime, services, text)
         runtime.logger.info("serving", grpc_port=address.port, http_port=http_port)
-        await until_stopped(runtime)
+        await until_stopped(runtime, stopped)
     finally:
         runtime.draining.set()
         await workers.stop()
@@ -196,6 +205,7 @@ async def _work(config: Config, parent: Connection) -> None:
     services = load_services(config.services)
     registers = [service.register for service in services]
     process = await open_server(config, registers, share_port=True, http=False)
+    stopped = catch_signals()
     runtime = process.runtime
     take_library_logs(runtime.logger, level=config.log.level)
 
@@ -205,7 +215,7 @@ async def _work(config: Config, parent: Connection) -> None:
 
     runtime.spawn("parent", watch_parent())
     parent.send_bytes(b"serving")
-    await process.stop(await until_stopped(runtime))
+    await process.stop(await until_stopped(runtime, stopped))
     check_failure(runtime)
 
 
