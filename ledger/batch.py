@@ -185,6 +185,7 @@ class Batch:
         )
         changes = Changes(
             head,
+            book.now_us,
             [_row(item) for item in book.written],
             tiles,
             book.declines,

@@ -7,6 +7,7 @@ server keeps.
 from __future__ import annotations
 
 import enum
+import uuid
 from pathlib import Path
 from typing import Annotated
 
@@ -83,6 +84,7 @@ def post(
     ledger: LedgerId = LEDGER,
 ) -> None:
     """Moves an amount from one account to another. 记账."""
+    request_id = request_id or str(uuid.uuid4())
 
     async def move_it(client: LedgerClient) -> PostResult:
         expire_time = None
@@ -103,18 +105,18 @@ def post(
 
     done = ask(Connection(server, token, ledger), move_it)
     if receipt is not None:
-        _write(receipt, done.receipt or "")
+        _write(receipt, done.receipt or "", request_id)
     _say(f"{done.entry} {'was posted before 此前已记账' if done.replayed else 'posted 已记账'}")
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, request_id: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise TimebankError(
             Reason.VALIDATION_FAILED,
             f"--receipt {path}: {error.strerror}; the entry is posted: run the same command with "
-            "its --request-id and another file",
+            f"--request-id {request_id} and another file",
             field="receipt",
         ) from error
 

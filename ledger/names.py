@@ -9,6 +9,8 @@ from timebank.errors import Reason, TimebankError
 
 LEDGER_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _ID = re.compile(r"[0-9a-z]{1,40}")
+is_id = _ID.fullmatch
+"""Tells whether a text may be the id of an account or a hold."""
 
 
 def invalid(field: str, text: str) -> TimebankError:

@@ -21,6 +21,7 @@ from ledger.names import (
     child_from_name,
     index_from_name,
     invalid,
+    is_id,
     us_from_wire,
     us_to_wire,
 )
@@ -89,14 +90,15 @@ class CommandReader:
         for posting in message.postings:
             name = posting.account
             unit = _UNITS.get(posting.unit)
-            if unit is None or not name.startswith(prefix) or "/" in name[skip:]:
+            account_id = name[skip:]
+            if unit is None or not name.startswith(prefix) or not is_id(account_id):
                 self._refuse_posting(posting)
             expires_us = (
                 us_from_wire(posting.expire_time, "expire_time")
                 if posting.HasField("expire_time")
                 else NEVER_US
             )
-            drafts.append(c.PostingDraft(name[skip:], unit, posting.amount, expires_us))  # type: ignore[arg-type]  # None was refused
+            drafts.append(c.PostingDraft(account_id, unit, posting.amount, expires_us))  # type: ignore[arg-type]  # None was refused
         effective_us = 0
         if message.HasField("effective_time"):
             effective_us = us_from_wire(message.effective_time, "effective_time")
@@ -120,9 +122,7 @@ class CommandReader:
         """Takes the account id out of a name of this ledger. Raises VALIDATION_FAILED."""
         ledger_id, account_id = child_from_name(name, "accounts", field)
         if ledger_id != self.ledger_id:
-            raise invalid(
-                field, f"expected an account of ledger {self.ledger_id}, got {ledger_id}"
-            )
+            raise invalid(field, f"expected an account of ledger {self.ledger_id}, got {ledger_id}")
         return account_id
 
     def _hold_from_name(self, name: str, field: str) -> str:
@@ -134,9 +134,7 @@ class CommandReader:
     def _entry_from_name(self, name: str) -> int:
         ledger_id, index = index_from_name(name, "entry")
         if ledger_id != self.ledger_id:
-            raise invalid(
-                "entry", f"expected an entry of ledger {self.ledger_id}, got {ledger_id}"
-            )
+            raise invalid("entry", f"expected an entry of ledger {self.ledger_id}, got {ledger_id}")
         return index
 
     def create_hold_from_wire(self, message: command_pb2.CreateHoldCommand) -> c.CreateHold:
@@ -227,8 +225,10 @@ _READERS: dict[str, Callable[[CommandReader, Any], c.Command]] = {
 def _lower_bound(account: account_pb2.Account) -> int | None:
     if account.HasField("min_balance"):
         return account.min_balance
-    # What was paid to a merchant may be refunded after it was settled: its account may go below 0.
-    return None if int(account.kind) == AccountKind.MERCHANT else 0
+    # What was paid to a merchant may be refunded after it was settled: its account may go below 0,
+    # but not that of its money.
+    spent_there = int(account.unit) in (Unit.POINTS, Unit.TIME)
+    return None if int(account.kind) == AccountKind.MERCHANT and spent_there else 0
 
 
 def debt_limit_from_wire(amount: int) -> int:

@@ -139,6 +139,18 @@ class Account:
         return due
 
 
+def lapsed(account: Account, now_us: int) -> int:
+    """Sums what is free in lots that are past their time: a chain may have refunded into them."""
+    return sum(lot.remaining - lot.reserved for lot in account.lots if lot.expires_us <= now_us)
+
+
+def spendable(account: Account, now_us: int) -> list[Lot]:
+    """Gives the lots that are not past their time, next expiry first."""
+    if account.lots and account.lots[0].expires_us <= now_us:
+        return [lot for lot in account.lots if lot.expires_us > now_us]
+    return account.lots
+
+
 def _expiry(lot: Lot) -> int:
     return lot.expires_us
 

@@ -107,8 +107,8 @@ def check_limits(
 def decide_change(state: Projections, command: ChangeAccount) -> Decision:
     """Freezes, unfreezes or closes.
 
-    Raises ACCOUNT_NOT_FOUND, ETAG_MISMATCH, ACCOUNT_CLOSED, then ACCOUNT_FROZEN, ACCOUNT_NOT_FROZEN
-    or ACCOUNT_NOT_EMPTY.
+    Raises ACCOUNT_NOT_FOUND, ETAG_MISMATCH, ACCOUNT_CLOSED, then ACCOUNT_FROZEN,
+    ACCOUNT_NOT_FROZEN, or VALIDATION_FAILED (an account of the ledger itself), ACCOUNT_NOT_EMPTY.
     """
     account = find_account(state, command.account_id)
     _check_etag(account, command.etag)
@@ -130,6 +130,12 @@ def decide_change(state: Projections, command: ChangeAccount) -> Decision:
                 account=account.account_id,
             )
         return Decision(command.kind, account=_fact(account, AccountState.ACTIVE))
+    if account.no <= len(SYSTEM_ACCOUNTS):
+        raise TimebankError(
+            Reason.VALIDATION_FAILED,
+            f"account {account.account_id} belongs to the ledger itself and stays open",
+            field="name",
+        )
     if account.held or account.debt or (account.posted and account.unit is not Unit.HOURS):
         raise TimebankError(
             Reason.ACCOUNT_NOT_EMPTY,

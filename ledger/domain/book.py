@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ledger.domain import account_rules, correction_rules, hold_rules
@@ -30,6 +30,8 @@ ENTRY_BYTES_MAX = 65_535
 NONCE_BYTES = 16
 SALT_BYTES = 16
 EXPIRY_CALLER = "ledger/expiry"
+NEVER_STORED = frozenset({Reason.VALIDATION_FAILED, Reason.LEDGER_NOT_FOUND})
+"""Refusals that a retry may turn into a success: the request was at fault, not the state."""
 
 
 class Outcome(NamedTuple):
@@ -114,14 +116,16 @@ class Book:
             outcome = Outcome(self._carry_out(request))
         except TimebankError as error:
             outcome = Outcome(error=error)
-            if key and error.reason is not Reason.VALIDATION_FAILED:
-                self.declines.append(Decline(key, request.fingerprint, error))
-        if key and (outcome.error is None or outcome.error.reason is not Reason.VALIDATION_FAILED):
+            if not key or _is_never_stored(error):
+                return outcome
+            self.declines.append(Decline(key, request.fingerprint, error))
+        if key:
             self.recorded[key] = Recorded(request.fingerprint, outcome)
         return outcome
 
     def _replay(self, recorded: Recorded, request: c.Request) -> Outcome:
-        if recorded.fingerprint != request.fingerprint or not self._same_memos(recorded, request):
+        entries = recorded.outcome.entries
+        if recorded.fingerprint != request.fingerprint or not self._same_memos(entries, request):
             error = TimebankError(
                 Reason.REQUEST_ID_REUSED,
                 "this request_id was used for other content: make a new one for each new request",
@@ -130,8 +134,8 @@ class Book:
             return Outcome(error=error)
         return recorded.outcome._replace(replayed=True)
 
-    def _same_memos(self, recorded: Recorded, request: c.Request) -> bool:
-        for entry, command in zip(recorded.outcome.entries, request.commands, strict=False):
+    def _same_memos(self, entries: Sequence[Entry], request: c.Request) -> bool:
+        for entry, command in zip(entries, request.commands, strict=False):
             memo = getattr(command, "memo", "")
             text = self.texts_of.get(entry.log_index)
             if memo and text is not None and entry.commitments:
@@ -148,11 +152,12 @@ class Book:
             entry = self.natural.get(name) if name else None
             if name is None or entry is None:
                 continue
-            if entry.fingerprint == request.fingerprint:
-                first = entry.log_index - entry.chain_position
-                indexes = range(first, first + len(request.commands))
-                chain = [self.originals.get(index) for index in indexes]
-                return Outcome(tuple(item for item in chain if item is not None), replayed=True)
+            first = entry.log_index - entry.chain_position
+            indexes = range(first, first + len(request.commands))
+            found = [self.originals.get(index) for index in indexes]
+            chain = tuple(item for item in found if item is not None)
+            if entry.fingerprint == request.fingerprint and self._same_memos(chain, request):
+                return Outcome(chain, replayed=True)
             opened = name[0] is EntryKind.ACCOUNT_OPENED
             error = TimebankError(
                 Reason.ACCOUNT_EXISTS if opened else Reason.ENTRY_EXISTS,
@@ -204,6 +209,12 @@ class Book:
     def _one(
         self, request: c.Request, command: c.Command, position: int, last_hold: str
     ) -> tuple[Entry, str]:
+        if not self._next_index and not isinstance(command, c.CreateLedger):
+            raise TimebankError(
+                Reason.LEDGER_NOT_FOUND,
+                f"ledger {self.state.ledger.ledger_id} has no entries yet: create it first",
+                ledger=self.state.ledger.ledger_id,
+            )
         if isinstance(command, c.Post):
             decision = decide_post(self.state, command, self.now_us, request.authorities)
         else:
@@ -354,6 +365,11 @@ class Book:
 
     def _new_id(self) -> str:
         return id_from_bytes(self._random_bytes(ID_BYTES))
+
+
+def _is_never_stored(error: TimebankError) -> bool:
+    failed = error.metadata.get("failed_reason")
+    return error.reason in NEVER_STORED or failed in {reason.value for reason in NEVER_STORED}
 
 
 def commitment(ledger_id: str, index: int, text: Text) -> bytes:

@@ -1,6 +1,6 @@
 """Rules of holds: create, capture in parts, void, expire. A hold resolves once."""
 
-from ledger.domain.account import Account, LotChange, reserve_unreserved
+from ledger.domain.account import Account, LotChange, lapsed, reserve_unreserved, spendable
 from ledger.domain.commands import CaptureHold, CreateHold, VoidHold
 from ledger.domain.decisions import (
     Decision,
@@ -37,8 +37,8 @@ def decide_create(state: Projections, command: CreateHold, now_us: int, new_id: 
     check_open(account)
     check_debitable(account)
     _check_life(command, now_us)
-    minimum = account.min_balance
-    if minimum is not None and account.posted - account.held - command.amount < minimum:
+    available = account.posted - account.held - lapsed(account, now_us)
+    if account.min_balance is not None and available - command.amount < account.min_balance:
         raise insufficient(account, command.amount)
     if account.held + command.amount > INT64_MAX:
         raise TimebankError(
@@ -46,7 +46,7 @@ def decide_create(state: Projections, command: CreateHold, now_us: int, new_id: 
             f"what account {account.account_id} holds would exceed 64 bits",
             account=account.account_id,
         )
-    lots = reserve_unreserved(account.lots, command.amount) if account.has_lots else []
+    lots = reserve_unreserved(spendable(account, now_us), command.amount)
     change = HoldChange(
         hold_id=new_id,
         account_id=account.account_id,

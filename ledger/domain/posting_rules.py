@@ -6,7 +6,15 @@ ACCOUNT_NOT_FOUND, MOVEMENT_NOT_ALLOWED by unit or route, ACCOUNT_CLOSED, ACCOUN
 LIMIT_EXCEEDED or AMOUNT_OVERFLOW, INSUFFICIENT_BALANCE.
 """
 
-from ledger.domain.account import NEVER_US, Account, AccountState, LotChange, take_unreserved
+from ledger.domain.account import (
+    NEVER_US,
+    Account,
+    AccountState,
+    LotChange,
+    lapsed,
+    spendable,
+    take_unreserved,
+)
 from ledger.domain.calendar import day_end_us
 from ledger.domain.commands import Post
 from ledger.domain.decisions import (
@@ -61,7 +69,7 @@ def decide_post(
         if amount > 0:
             lots = credit_lots(account, amount, expires_us, now_us, zone)
         else:
-            lots = debit_lots(account, -amount)
+            lots = debit_lots(account, -amount, now_us)
         earned = movement.earned and account.has_lots
         postings.append(Posting(account_id, unit, amount, lots, earned))
     return Decision(
@@ -152,16 +160,23 @@ def credit_lots(
     return (LotChange(expires_us, made),) if made else ()
 
 
-def debit_lots(account: Account, amount: int) -> list[LotChange] | tuple[LotChange, ...]:
+def debit_lots(
+    account: Account, amount: int, now_us: int
+) -> list[LotChange] | tuple[LotChange, ...]:
     """Checks a debit and gives the lots it takes, earliest expiry first.
 
     Raises INSUFFICIENT_BALANCE below min_balance, AMOUNT_OVERFLOW.
     """
+    lots = spendable(account, now_us)
     minimum = account.min_balance
-    if minimum is not None and account.posted - account.held - amount < minimum:
-        raise insufficient(account, amount)
+    if minimum is not None:
+        available = account.posted - account.held
+        if lots is not account.lots:
+            available -= lapsed(account, now_us)
+        if available - amount < minimum:
+            raise insufficient(account, amount)
     check_overflow(account, account.posted - amount)
-    return take_unreserved(account.lots, amount) if account.has_lots else ()
+    return take_unreserved(lots, amount) if account.has_lots else ()
 
 
 def check_overflow(account: Account, after: int) -> None:

@@ -47,11 +47,7 @@ class ErrorLog:
             try:
                 self._file = self._path.open("w", encoding="utf-8-sig", newline="")
             except OSError as error:
-                raise TimebankError(
-                    Reason.VALIDATION_FAILED,
-                    f"--errors {self._path}: {error.strerror}; give a file that can be written",
-                    file=str(self._path),
-                ) from error
+                raise self._unwritable(error) from error
             self._writer = csv.writer(self._file)
             self._writer.writerow(HEADING)
         return self
@@ -62,16 +58,33 @@ class ErrorLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file is not None:
+        """Closes the file. Raises VALIDATION_FAILED when the disk is full."""
+        if self._file is None:
+            return
+        try:
             self._file.close()
+        except OSError as failure:
+            if error is None:
+                raise self._unwritable(failure) from failure
 
     def add(self, error: RowError) -> None:
-        """Takes one error."""
+        """Takes one error. Raises VALIDATION_FAILED when the file cannot be written any more."""
         self.count += 1
         if len(self.first) < ERRORS_SHOWN_MAX:
             self.first.append(error)
-        if self._writer is not None:
+        if self._writer is None:
+            return
+        try:
             self._writer.writerow(error)
+        except OSError as failure:
+            raise self._unwritable(failure) from failure
+
+    def _unwritable(self, error: OSError) -> TimebankError:
+        return TimebankError(
+            Reason.VALIDATION_FAILED,
+            f"--errors {self._path}: {error.strerror}; give a file that can be written",
+            file=str(self._path),
+        )
 
     def table(self) -> Table:
         """Gives the table of the first errors."""

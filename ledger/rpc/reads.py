@@ -22,7 +22,13 @@ from ledger.wire import account_to_wire, hold_to_wire, lot_to_wire
 from timebank.auth import current_principal
 from timebank.clock import Clock
 from timebank.errors import Reason, TimebankError
-from timebank.ledger.v1 import account_pb2, entry_pb2, hold_pb2, ledger_service_pb2
+from timebank.ledger.v1 import (
+    account_pb2,
+    entry_pb2,
+    hold_pb2,
+    ledger_pb2,
+    ledger_service_pb2,
+)
 from timebank.ledger.v1.ledger_service_pb2_grpc import LedgerServiceServicer
 from timebank.paging import page_position, page_size_of, page_token
 
@@ -78,6 +84,7 @@ class ReadRpcs(LedgerServiceServicer):
         """Lists accounts."""
         ledger_id = ledger_id_from_name(request.parent)
         size = page_size_of(request.page_size)
+        _check_account_filter(request)
         arguments = ("accounts", request.parent, request.holder, request.unit, request.kind)
         accounts = await self.accounts.page(
             ledger_id,
@@ -215,6 +222,15 @@ def _filter_from_wire(request: ledger_service_pb2.ListEntriesRequest) -> EntryFi
     return EntryFilter(
         cause=request.cause, start_us=start_us, end_us=end_us, oldest_first=request.oldest_first
     )
+
+
+def _check_account_filter(request: ledger_service_pb2.ListAccountsRequest) -> None:
+    if request.unit and request.unit not in ledger_pb2.Unit.values():
+        raise invalid("unit", f"expected a unit of the contract or none, got {request.unit}")
+    if request.kind and request.kind not in account_pb2.AccountKind.values():
+        raise invalid("kind", f"expected a kind of the contract or none, got {request.kind}")
+    if not request.holder.isprintable():
+        raise invalid("holder", "expected visible characters")
 
 
 def _number(position: str, default: int) -> int:

@@ -291,9 +291,10 @@ def ledger_from_row(row: Row) -> LedgerState:
 
 
 class Changes(NamedTuple):
-    """Everything a batch writes beside its projections."""
+    """Everything a batch writes beside its projections; `written_us` is its ledger time."""
 
     head: Head
+    written_us: int
     entries: Sequence[WrittenEntry]
     tiles: Sequence[Tile]
     declines: Sequence[Decline]
@@ -315,7 +316,7 @@ def write_batch(changes: Changes, state: Projections) -> Plan[None]:
         Rows(
             schema.declines,
             [
-                (decline.key, decline.fingerprint, error, head.recorded_us)
+                (decline.key, decline.fingerprint, error, changes.written_us)
                 for decline, error in zip(changes.declines, changes.decline_errors, strict=True)
             ],
         ),

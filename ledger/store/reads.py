@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger.domain.account import Account, Lot
+from ledger.domain.account import Account, AccountKind, Lot
 from ledger.domain.hold import Hold
 from ledger.store import schema
 from ledger.store.batches import account_from_row, hold_from_row
@@ -113,6 +113,7 @@ class HoldRead(NamedTuple):
     hold: Hold
     holder: str
     unit: Unit
+    account_kind: AccountKind
 
 
 async def find_hold(reader: AsyncEngine, ledger_no: int, hold_id: str) -> HoldRead | None:
@@ -120,15 +121,15 @@ async def find_hold(reader: AsyncEngine, ledger_no: int, hold_id: str) -> HoldRe
     columns = [column for column in schema.holds.columns if column.name != "ledger_no"]
     same = sa.and_(_A.ledger_no == _HOLD.ledger_no, _A.account_no == _HOLD.account_no)
     query = (
-        sa.select(*columns, _A.account_id, _A.holder, _A.unit)
+        sa.select(*columns, _A.account_id, _A.holder, _A.unit, _A.kind)
         .select_from(schema.holds.join(schema.accounts, same))
         .where(_HOLD.ledger_no == ledger_no, _HOLD.hold_id == hold_id)
     )
     rows = await _all(reader, query)
     if not rows:
         return None
-    *hold, account_id, holder, unit = rows[0]
-    return HoldRead(hold_from_row(hold, account_id), holder, Unit(unit))
+    *hold, account_id, holder, unit, kind = rows[0]
+    return HoldRead(hold_from_row(hold, account_id), holder, Unit(unit), AccountKind(kind))
 
 
 async def find_leaves(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ledger.domain.account import Account, Lot
 from ledger.store import reads
-from ledger.usecases.caller import OWNERS, account_not_found, may_see
+from ledger.usecases.caller import OWNERS, account_not_found, may_see, may_see_those_of
 from ledger.usecases.ledgers import Ledgers
 from timebank.auth import Principal
 from timebank.errors import Reason, TimebankError
@@ -46,10 +46,11 @@ class Accounts:
     ) -> list[Account]:
         """Lists accounts in the order of their opening; owners see their own."""
         handle = await self._ledgers.handle(ledger_id, principal)
-        if principal.kind in OWNERS:
-            if holder and holder != principal.id:
+        owned = OWNERS.get(principal.kind)
+        if owned is not None:
+            if holder not in ("", principal.id) or kind not in (0, owned):
                 return []
-            holder = principal.id
+            holder, kind = principal.id, int(owned)
         return await reads.list_accounts(
             self._reader,
             handle.ledger_no,
@@ -74,7 +75,7 @@ class Accounts:
         """Reads a hold. Raises HOLD_NOT_FOUND, also when the caller may not see its account."""
         handle = await self._ledgers.handle(ledger_id, principal)
         found = await reads.find_hold(self._reader, handle.ledger_no, hold_id)
-        if found is None or (principal.kind in OWNERS and found.holder != principal.id):
+        if found is None or not may_see_those_of(principal, found.account_kind, found.holder):
             raise TimebankError(
                 Reason.HOLD_NOT_FOUND, f"no hold {hold_id} in ledger {ledger_id}", hold=hold_id
             )

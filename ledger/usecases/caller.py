@@ -1,12 +1,16 @@
 """What the caller may see and by which way its movements may come."""
 
-from ledger.domain.account import Account
+from ledger.domain.account import Account, AccountKind
 from ledger.domain.movements import Authority
 from timebank.auth import Principal, PrincipalKind
 from timebank.errors import Reason, TimebankError
 
-OWNERS = frozenset({PrincipalKind.MEMBER, PrincipalKind.MERCHANT, PrincipalKind.TERMINAL})
-"""Kinds that see only the accounts they hold."""
+OWNERS = {
+    PrincipalKind.MEMBER: AccountKind.MEMBER,
+    PrincipalKind.MERCHANT: AccountKind.MERCHANT,
+    PrincipalKind.TERMINAL: AccountKind.MERCHANT,
+}
+"""Kinds of caller that see only the accounts they hold, and of which kind these are."""
 _SEES_ALL = frozenset({PrincipalKind.SERVICE, PrincipalKind.AUDITOR, PrincipalKind.OPERATOR})
 _POST = frozenset({Authority.POST})
 _OPERATOR = frozenset({Authority.POST, Authority.OPENING})
@@ -19,7 +23,13 @@ def authorities_of(principal: Principal) -> frozenset[Authority]:
 
 def may_see(principal: Principal, account: Account) -> bool:
     """Says whether a principal may see an account."""
-    return principal.kind not in OWNERS or account.holder == principal.id
+    return may_see_those_of(principal, account.kind, account.holder)
+
+
+def may_see_those_of(principal: Principal, kind: AccountKind, holder: str) -> bool:
+    """Says whether a principal may see the accounts of a kind that a holder has."""
+    owned = OWNERS.get(principal.kind)
+    return owned is None or (kind is owned and holder == principal.id)
 
 
 def sees_all_accounts(principal: Principal) -> bool:

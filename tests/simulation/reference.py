@@ -22,7 +22,6 @@ class Remembered:
 
     commands: tuple[q.Command, ...]
     reply: q.Reply
-    first: int = -1
 
 
 class Reference:
@@ -58,9 +57,10 @@ class Reference:
         reply = self._by_natural_key(request)
         if reply is not None and not reply.reason:
             return reply
+        self._at_fault = False
         if reply is None:
             reply = self._decide(request)
-        if reply.reason != "VALIDATION_FAILED":
+        if not self._at_fault:
             self.requests[request.request_id] = Remembered(request.commands, reply)
         self.log_time_us = self.books.log[-1].recorded_us
         return reply
@@ -116,6 +116,7 @@ class Reference:
                     seen.add(key)
             except Declined as declined:
                 self.books = before
+                self._at_fault = declined.reason == "VALIDATION_FAILED"
                 alone = len(request.commands) == 1
                 return q.Reply(declined.reason if alone else "LINKED_ITEM_FAILED")
             self._append(entry)
@@ -125,7 +126,7 @@ class Reference:
         results = tuple(q.Result(i, log[i].recorded_us) for i in range(first, len(log)))
         reply = q.Reply(results=results)
         for key in seen:
-            self.natural[key] = Remembered(request.commands, reply, first)
+            self.natural[key] = Remembered(request.commands, reply)
         return reply
 
     def _append(self, entry: Entry) -> None:
