@@ -6,6 +6,7 @@ Owns: the commands of the runtime itself, and how a refusal looks: one line on s
 
 import asyncio
 import importlib.metadata
+import io
 import os
 import sys
 from pathlib import Path
@@ -156,10 +157,17 @@ async def _migrate(config: Config, *, check: bool) -> tuple[list[Version], list[
 
 def main() -> None:
     """Runs the command line; a refusal is one line on stderr and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # A terminal without Chinese shows question marks.
+            stream.reconfigure(errors="replace")
     try:
         app()
     except TimebankError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(FAILED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"error: {where}{error.strerror or error}", err=True)
         sys.exit(FAILED)
 
 
