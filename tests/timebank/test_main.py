@@ -1,65 +1,22 @@
 """The `timebank` command: refusals in one line, migrations, and a server that starts and stops."""
 
-import asyncio
 import json
 import os
 import pathlib
 import signal
 import sqlite3
-import sys
-from dataclasses import dataclass
 
 import pytest
 
 from tests.conftest import ServerFactory
-from tests.support.processes import ROOT, free_port
+from tests.support.command_line import assert_refused, timebank
+from tests.support.processes import free_port
 
 LEDGER = "timebank.ledger.v1.LedgerService"
-COMMAND_TIMEOUT_S = 60
 COMMANDS = {
     *("serve", "migrate", "config", "keys", "verify"),
     *("post", "balance", "entries", "accounts", "ledger", "import", "export"),
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command did."""
-
-    code: int
-    out: str
-    error: str
-
-
-async def timebank(folder: pathlib.Path, *arguments: str, **variables: str) -> Result:
-    """Runs the command line in a folder, without any setting of the machine's."""
-    inherited = {key: text for key, text in os.environ.items() if not key.startswith("TIMEBANK_")}
-    wide = {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "timebank", *arguments),
-        cwd=folder,
-        env=inherited | wide | variables,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(COMMAND_TIMEOUT_S):
-            out, error = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-    return Result(process.returncode or 0, out.decode(), error.decode())
-
-
-def assert_refused(result: Result, *words: str) -> None:
-    """One line on stderr that starts with `error: ` and ends with the reason; exit code 1."""
-    assert result.code == 1
-    assert len(result.error.splitlines()) == 1
-    assert result.error.startswith("error: ")
-    assert result.error.endswith(")\n")
-    for word in words:
-        assert word in result.error
 
 
 async def test_help_names_every_command(tmp_path: pathlib.Path) -> None:
