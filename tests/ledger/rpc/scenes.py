@@ -117,9 +117,9 @@ class Refusal(NamedTuple):
     call: Callable[[Scene], Awaitable[Any]]
 
 
-async def build_scene(world: LedgerWorld) -> Scene:
+async def build_scene(world: LedgerWorld, kind: type[Scene] = Scene) -> Scene:
     """Makes the scene and closes the opening."""
-    scene = Scene(world)
+    scene = kind(world)
     await _open_accounts(scene)
     await _make_holds(scene)
     await _make_entries(scene)

@@ -327,7 +327,7 @@ class LedgerServiceServicer(object):
 
     def ReverseEntry(self, request, context):
         """Undoes a movement once.
-        Errors: ENTRY_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ALREADY_REVERSED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, REQUEST_ID_REUSED.
+        Errors: ENTRY_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ALREADY_REVERSED, ACCOUNT_CLOSED, INSUFFICIENT_BALANCE, REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -175,7 +175,7 @@ class LedgerServiceStub:
         timebank.ledger.v1.ledger_service_pb2.CommandResponse,
     ]
     """Undoes a movement once.
-    Errors: ENTRY_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ALREADY_REVERSED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, REQUEST_ID_REUSED.
+    Errors: ENTRY_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ALREADY_REVERSED, ACCOUNT_CLOSED, INSUFFICIENT_BALANCE, REQUEST_ID_REUSED.
     """
 
     RefundEntry: grpc.UnaryUnaryMultiCallable[
@@ -399,7 +399,7 @@ class LedgerServiceAsyncStub:
         timebank.ledger.v1.ledger_service_pb2.CommandResponse,
     ]
     """Undoes a movement once.
-    Errors: ENTRY_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ALREADY_REVERSED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, REQUEST_ID_REUSED.
+    Errors: ENTRY_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ALREADY_REVERSED, ACCOUNT_CLOSED, INSUFFICIENT_BALANCE, REQUEST_ID_REUSED.
     """
 
     RefundEntry: grpc.aio.UnaryUnaryMultiCallable[
@@ -661,7 +661,7 @@ class LedgerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.ledger.v1.ledger_service_pb2.CommandResponse, collections.abc.Awaitable[timebank.ledger.v1.ledger_service_pb2.CommandResponse]]:
         """Undoes a movement once.
-        Errors: ENTRY_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ALREADY_REVERSED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, REQUEST_ID_REUSED.
+        Errors: ENTRY_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ALREADY_REVERSED, ACCOUNT_CLOSED, INSUFFICIENT_BALANCE, REQUEST_ID_REUSED.
         """
 
     @abc.abstractmethod
