@@ -98,6 +98,11 @@ class PostgresqlSession:
             sql, arguments = postgresql_sql.read(statement)
             rows = await driver.fetch(sql, ledger_no, *arguments)
         else:
+            copied, statement = postgresql_sql.split(statement)
+            for table, inserted in copied:
+                records = [(ledger_no, *row) for row in inserted]
+                columns = [column.name for column in table.columns]
+                await driver.copy_records_to_table(table.name, records=records, columns=columns)
             sql, arguments = postgresql_sql.write(statement)
             rows = await driver.fetch(sql, ledger_no, *arguments)
         return rows

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, LargeBinary, SmallInteger, Table, Text
 
-from ledger.store.statements import LockHead, Read, Write
+from ledger.store.statements import LockHead, Read, Rows, Write
 
 LOCK_HEAD = """
 SELECT size, root, frontier, recorded_us, batch_id,
@@ -17,6 +17,9 @@ _LOCK_AND_LOOK_UP = """
 WITH k({names}) AS (SELECT * FROM unnest({arrays})), found AS ({sql}),
 head AS ({lock}) SELECT * FROM head LEFT JOIN found ON true
 """
+
+COPY_ROWS_MIN = 256
+"""Inserts of fewer rows of a table travel with the others in one statement."""
 
 _TYPES = {"int64": "bigint", "int16": "smallint", "bytes": "bytea", "text": "text"}
 _COLUMN_TYPES = {
@@ -57,6 +60,16 @@ def _read_sql(sql: str, types: tuple[str, ...]) -> str:
 def _keys(types: tuple[str, ...]) -> tuple[str, str]:
     arrays = ", ".join(f"${number + 2}::{_TYPES[name]}[]" for number, name in enumerate(types))
     return ", ".join(f"k{number}" for number in range(len(types))), arrays
+
+
+def split(statement: Write) -> tuple[list[Rows], Write]:
+    """Takes out the tables of which so many rows are inserted that COPY is worth a round trip."""
+    copied = [rows for rows in statement.inserted if len(rows.rows) >= COPY_ROWS_MIN]
+    if not copied:
+        return [], statement
+    return copied, statement._replace(
+        inserted=[rows for rows in statement.inserted if len(rows.rows) < COPY_ROWS_MIN]
+    )
 
 
 def write(statement: Write) -> tuple[str, list[list[Any]]]:
