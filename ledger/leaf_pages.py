@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+from google.protobuf.message import DecodeError
+
 from ledger import leaf
 from ledger.domain.account import NEVER_US, Account, LotChange
 from ledger.domain.calendar import year_of
@@ -27,7 +29,10 @@ LeafColumns = tuple[int, int, int, bytes | None, str | None, str | None, bytes]
 """What a row of `entries` must be, in the order of its columns without the ledger."""
 PostingColumns = tuple[int, int, int, int, int]
 """A row of `postings` as (log_index, account_no, amount, balance_after, effective_us)."""
-UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, AttributeError, TimebankError)
+UNREADABLE = (
+    *(DecodeError, TimebankError),
+    *(ValueError, LookupError, TypeError, OverflowError, AttributeError),
+)
 """What a leaf that breaks its contract may raise while it is read or folded."""
 
 _OPENING_CLOSED = int(EntryKind.OPENING_CLOSED)

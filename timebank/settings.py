@@ -8,6 +8,7 @@ are told at once, with where each value came from.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +25,12 @@ SEPARATOR = "__"
 """Stands between section and key: TIMEBANK_SERVER__WORKERS is `workers` of `[server]`."""
 FILE_BYTES_MAX = 1_048_576
 SHOWN_CHARACTERS_MAX = 60
+INTEGER_SHOWN_MAX = 2**64
+"""Python refuses to write very large numbers in decimal."""
 NEARLY = 0.85
 """From this likeness on, a variable that is no setting is taken for a misspelt one."""
 
+_INTEGER = re.compile(r"\s*-?\d{1,30}\s*")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -122,6 +126,8 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise _unusable(path, f"cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise _unusable(path, f"expected TOML in UTF-8: {error}") from error
+    except RecursionError as error:
+        raise _unusable(path, "expected TOML, got tables or lists nested too deeply") from error
 
 
 def _unusable(path: Path, what: str) -> TimebankError:
@@ -157,7 +163,7 @@ def _read_environment(
 
 def _from_text(text: str, annotation: object) -> object:
     """Reads a variable: whole numbers for numbers, commas between the items of a list."""
-    if annotation is int and text.strip().lstrip("-").isdecimal():
+    if annotation is int and _INTEGER.fullmatch(text):
         return int(text)
     if get_origin(annotation) is tuple:
         return [item.strip() for item in text.split(",")]
@@ -200,5 +206,5 @@ def _unknown(key: str, known: Mapping[str, Any]) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = hex(value) if isinstance(value, int) and abs(value) > INTEGER_SHOWN_MAX else repr(value)
     return text if len(text) <= SHOWN_CHARACTERS_MAX else text[:SHOWN_CHARACTERS_MAX] + "…"

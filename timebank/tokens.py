@@ -29,7 +29,11 @@ KEYS_MAX = 100
 KEY_FILE_BYTES_MAX = 1_048_576
 TOKENS_CACHED_MAX = 10_000
 RELOAD_US = 1_000_000
+SECONDS_MAX = 2**53
+"""Times beyond it are no times: neither whole seconds nor numbers at all."""
 ALL_LEDGERS = "*"
+UNREADABLE = (PyJWTError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What a file that is no key set may raise while it is read."""
 
 
 class TokenVerifier:
@@ -94,6 +98,8 @@ class TokenVerifier:
         """Checks a token for the first time; returns its principal and its end in microseconds."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             raise _invalid(f"expected at most {TOKEN_CHARACTERS_MAX} characters, got {len(token)}")
+        if not token.isascii():
+            raise _invalid("expected a token of ASCII characters")
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
             key = self._keys.get(key_id) if isinstance(key_id, str) else None
@@ -132,12 +138,15 @@ def read_keys(jwks_file: Path) -> dict[str, PyJWK]:
         raise _unusable(jwks_file, f"expected at most {KEY_FILE_BYTES_MAX} bytes, got more")
     try:
         found = PyJWKSet.from_json(text.decode()).keys
-    except (PyJWTError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise _unusable(jwks_file, "expected a JSON web key set, got something else") from error
     keys = {
         key.key_id: key
         for key in found
-        if key.key_id and key.algorithm_name in ALGORITHMS and key.public_key_use in (None, "sig")
+        if key.key_id
+        and isinstance(key.key_id, str)
+        and key.algorithm_name in ALGORITHMS
+        and key.public_key_use in (None, "sig")
     }
     if not keys or len(found) > KEYS_MAX:
         kinds = " or ".join(ALGORITHMS)
@@ -149,7 +158,7 @@ def _check_times(claims: Mapping[str, Any], now_us: int) -> int:
     """Checks start and end of a token; returns its end in microseconds, leeway included."""
     starts_s, ends_s = claims["nbf"], claims["exp"]
     for name, value in (("nbf", starts_s), ("exp", ends_s)):
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if type(value) not in (int, float) or not abs(value) < SECONDS_MAX:
             raise _invalid(f"claim {name}: expected seconds since 1970")
     if now_us < (starts_s - LEEWAY_SECONDS) * 1_000_000:
         raise _invalid("expected a token that is valid already; check the clocks")

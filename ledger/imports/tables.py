@@ -142,8 +142,8 @@ def _bom_encoding(head: bytes) -> str | None:
 
 def _check_encoding(name: str) -> None:
     try:
-        codecs.lookup(name)
-    except LookupError as error:
+        "".encode(name)
+    except (LookupError, ValueError) as error:
         raise TimebankError(
             Reason.VALIDATION_FAILED,
             f"encoding: expected a name such as utf-8 or gb18030, got {name[:40]!r}",
