@@ -34,7 +34,7 @@ FIRST_ACCOUNTS = (
     q.Open(POINTS, MEMBER, debt_limit=1_000),
     q.Open(POINTS, MEMBER, debt_limit=50),
     q.Open(POINTS, MERCHANT),
-    q.Open(TIME, MEMBER),
+    q.Open(TIME, MEMBER, maximum=300),
     q.Open(TIME, MEMBER, minimum=-100),
     q.Open(TIME, MERCHANT),
 )

@@ -12,7 +12,7 @@ from ledger.leaf_pages import fold_page
 from tests.simulation.pure import Given, PureHistory, PureLedger
 from tests.support.commands import START_US
 
-HISTORIES = 40
+HISTORIES = 20
 """Raise it for a long run by hand."""
 STEPS = 120
 SEEDS = st.integers(0, 2**32)
