@@ -9,6 +9,7 @@ from ledger.domain.fold import LedgerState
 from ledger.store import schema
 from ledger.store.batches import Head, ledger_from_row, ledger_row
 from ledger.store.statements import Plan, Row, Rows, Write
+from timebank.database import reading
 from timebank.tlog.merkle import EMPTY_ROOT
 
 _L = schema.ledgers.c
@@ -45,7 +46,7 @@ def _row(row: Row) -> LedgerRow:
 
 async def find_ledger(reader: AsyncEngine, ledger_id: str) -> LedgerRow | None:
     """Finds a ledger by its id, also one whose first entry is not written yet."""
-    async with reader.connect() as connection:
+    async with reading(reader) as connection:
         row = (await connection.execute(_query().where(_L.ledger_id == ledger_id))).first()
     return _row(row) if row else None
 
@@ -53,13 +54,13 @@ async def find_ledger(reader: AsyncEngine, ledger_id: str) -> LedgerRow | None:
 async def list_ledgers(reader: AsyncEngine, *, after: str, limit: int) -> list[LedgerRow]:
     """Lists the ledgers that were created, by id."""
     query = _query().where(_L.ledger_id > after, _H.size > 0).order_by(_L.ledger_id).limit(limit)
-    async with reader.connect() as connection:
+    async with reading(reader) as connection:
         return [_row(row) for row in await connection.execute(query)]
 
 
 async def next_number(reader: AsyncEngine) -> int:
     """Gives the number that the next ledger takes."""
-    async with reader.connect() as connection:
+    async with reading(reader) as connection:
         highest = await connection.scalar(sa.select(sa.func.max(_L.ledger_no)))
     return (highest or 0) + 1
 

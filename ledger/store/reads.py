@@ -13,6 +13,7 @@ from ledger.domain.hold import Hold
 from ledger.store import schema
 from ledger.store.batches import account_from_row, hold_from_row
 from ledger.store.statements import Row
+from timebank.database import reading
 from timebank.units import INT64_MAX, Unit
 
 _A, _B, _E, _P = schema.accounts.c, schema.balances.c, schema.entries.c, schema.postings.c
@@ -56,7 +57,7 @@ def _accounts(ledger_no: int) -> sa.Select[Any]:
 
 
 async def _all(reader: AsyncEngine, query: sa.Select[Any]) -> Sequence[Row]:
-    async with reader.connect() as connection:
+    async with reading(reader) as connection:
         rows: Sequence[Row] = (await connection.execute(query)).all()
     return rows
 

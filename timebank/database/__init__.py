@@ -7,17 +7,25 @@ to nothing; every failure of a database is told as one TimebankError without SQL
 secrets.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 from sqlalchemy import Engine, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from timebank.config import DatabaseConfig
 from timebank.database import postgresql, sqlite
 from timebank.database.failures import DATABASE_ERRORS, translate_database_error
 
-__all__ = ["DATABASE_ERRORS", "Databases", "open_databases", "translate_database_error"]
+__all__ = [
+    "DATABASE_ERRORS",
+    "Databases",
+    "open_databases",
+    "reading",
+    "translate_database_error",
+]
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -39,11 +47,8 @@ class Databases:
 
     async def check(self) -> None:
         """Asks the database for an answer. Raises: DATABASE_UNAVAILABLE without one."""
-        try:
-            async with self.reader.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-        except DATABASE_ERRORS as error:
-            raise translate_database_error(error) from error
+        async with reading(self.reader) as connection:
+            await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Closes the connections and frees the file for another process."""
@@ -56,6 +61,16 @@ class Databases:
             self.lookups.dispose()
         if self._lock is not None:
             self._lock.release()
+
+
+@asynccontextmanager
+async def reading(reader: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Opens a connection to read with; what fails on it is DATABASE_UNAVAILABLE."""
+    try:
+        async with reader.connect() as connection:
+            yield connection
+    except DATABASE_ERRORS as error:
+        raise translate_database_error(error) from error
 
 
 def open_databases(database: DatabaseConfig, *, exclusive: bool = True) -> Databases:
