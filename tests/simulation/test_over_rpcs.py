@@ -14,9 +14,9 @@ from tests.simulation.machine import LedgerSimulation
 from tests.simulation.over_rpcs import HandSweeper
 from tests.support.postgres import PostgresServer
 
-SQLITE_EXAMPLES = 25
+SQLITE_EXAMPLES = 15
 """Raise it for a long run by hand."""
-POSTGRESQL_EXAMPLES = 4
+POSTGRESQL_EXAMPLES = 3
 STEPS = 40
 REACHED = (
     *("Capture accepted", "Refund accepted", "Reverse accepted", "Void accepted"),
