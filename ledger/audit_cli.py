@@ -12,7 +12,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -27,12 +27,14 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from ledger.audit.findings import Difference, Report
-from ledger.audit.run import Kept, Watcher, audit_database
 from timebank.config import DatabaseConfig, load_config
 from timebank.errors import Reason, TimebankError
 from timebank.tlog.note import KNOWN_KEYS_MAX, NOTE_BYTES_MAX
 from timebank.tlog.vkey import VKEY_CHARACTERS_MAX, parse_vkey
+
+if TYPE_CHECKING:
+    from ledger.audit.findings import Difference, Report
+    from ledger.audit.run import Kept
 
 EPILOG = (
     "Examples: `timebank audit`, or with what was kept elsewhere `timebank audit --ledger weihai "
@@ -121,6 +123,8 @@ def command(environment: Mapping[str, str]) -> Callable[..., None]:
 
 def _run(database: DatabaseConfig, ledger: str | None, kept: Kept | None, *, quiet: bool) -> Report:
     """Audits with the progress on stderr when somebody watches."""
+    from ledger.audit.run import audit_database
+
     # Nothing here makes cycles; looking for some among all rows would cost a third of the time.
     collecting = gc.isenabled()
     gc.disable()
@@ -145,7 +149,7 @@ def _run(database: DatabaseConfig, ledger: str | None, kept: Kept | None, *, qui
             gc.enable()
 
 
-class _Bars(Watcher):
+class _Bars:
     """Two bars a ledger: what is hashed, and what is folded."""
 
     def __init__(self, progress: Progress) -> None:
@@ -211,6 +215,8 @@ def _kept(checkpoint: Path | None, vkey: str | None) -> Kept | None:
         if vkey is not None:
             raise _refusal("--vkey: expected --checkpoint too, which it verifies", "vkey")
         return None
+    from ledger.audit.run import Kept
+
     kept = Kept(_read(checkpoint, NOTE_BYTES_MAX, "--checkpoint"), _vkeys(vkey))
     kept.claim()
     return kept

@@ -2,7 +2,10 @@
 
 Owns: the commands of the runtime itself, and how a refusal looks: one line on stderr and exit code
 1. Refuses: any service's commands; they are mounted from its own app.
+Rules: what only a server needs is imported when one starts, so that other commands start fast.
 """
+
+from __future__ import annotations
 
 import asyncio
 import importlib.metadata
@@ -10,7 +13,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,13 +22,14 @@ from rich.text import Text
 
 from ledger import audit_cli
 from ledger import cli as ledger_cli
-from timebank import keys_cli, server, verify_cli
+from timebank import keys_cli, verify_cli
 from timebank.bench import cli as bench_cli
 from timebank.config import Config, load_config, show_config
-from timebank.database import open_databases
 from timebank.errors import TimebankError
-from timebank.migrations import Version, migrate, prepare, read_versions, refuse_unfit
 from timebank.settings import variable
+
+if TYPE_CHECKING:
+    from timebank.migrations import Version
 
 FAILED = 1
 
@@ -92,6 +96,8 @@ def serve(
     ] = None,
 ) -> None:
     """Serves until SIGTERM or Ctrl-C, then ends the calls under way (启动服务)."""
+    from timebank import server
+
     overrides = {
         "server.workers": workers,
         "server.grpc_address": grpc_address,
@@ -113,6 +119,8 @@ def migrate_database(
     ] = False,
 ) -> None:
     """Brings the tables of the database up to date, all steps or none (升级数据库)."""
+    from timebank.migrations import refuse_unfit
+
     loaded = load_config(config, os.environ)
     before, after = asyncio.run(_migrate(loaded, check=check))
     table = Table("Service 服务", "Before 之前", "Now 现在", title_justify="left")
@@ -135,6 +143,9 @@ def show(config: ConfigFile = None) -> None:
 
 async def _prepare(config: Config) -> None:
     """Makes sure that the tables fit before anything listens."""
+    from timebank.database import open_databases
+    from timebank.migrations import prepare
+
     databases = open_databases(config.database)
     try:
         await prepare(databases, config.services, mode=config.database.migrate)
@@ -144,6 +155,9 @@ async def _prepare(config: Config) -> None:
 
 async def _migrate(config: Config, *, check: bool) -> tuple[list[Version], list[Version]]:
     """Migrates unless told to check; gives the versions before and after."""
+    from timebank.database import open_databases
+    from timebank.migrations import migrate, read_versions
+
     databases = open_databases(config.database, exclusive=not check)
     try:
         if check:
