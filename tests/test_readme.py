@@ -29,6 +29,7 @@ async def test_the_commands_of_the_readme_work_in_their_order(
 ) -> None:
     server = start_server()
     await server.serving("timebank.ledger.v1.LedgerService")
+    (server.folder / "deploy").symlink_to(ROOT / "deploy")
     script = "\n".join(["set -euo pipefail", *run_blocks(name)])
     script = script.replace(PRINTED_GRPC_ADDRESS, server.grpc_address)
     script = script.replace(PRINTED_HTTP_ADDRESS, server.http_address)
