@@ -88,7 +88,8 @@ async def register(runtime: Runtime) -> None:
 
     runtime.add_service(LEDGER_SERVICE, add_ledger_service)
     runtime.add_service(LOG_SERVICE, add_log_service)
-    runtime.http_routes.extend(tile_routes(proofs, runtime.authenticate_http))
+    audit = runtime.logger.bind(logger="audit")
+    runtime.http_routes.extend(tile_routes(proofs, runtime.authenticate_http, audit))
     sweeper = Sweeper(ledgers, interval_s=settings.sweeper_seconds)
     runtime.spawn("ledger sweeper", sweeper.run())
 
