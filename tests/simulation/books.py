@@ -68,6 +68,7 @@ class Books:
     refunded: dict[int, int] = field(default_factory=dict)
     log: list[Entry] = field(default_factory=list)
     opening_closed: bool = False
+    posts_records: bool = False
     now_us: int = 0
 
     def held(self, account: int) -> int:

@@ -54,6 +54,20 @@ ROUTES: dict[int, dict[int, tuple[set[int], set[int]]]] = {
     FUND_INCOME: {FUND: ({CLEARING}, {FUND_KIND})},
     FUND_SPENDING: {FUND: ({FUND_KIND, MERCHANT}, {CLEARING})},
 }
+RECORD_POSTED, RECORD_CORRECTED = 22, 23
+RECORD_ROUTES: dict[int, dict[int, tuple[set[int], set[int]]]] = {
+    RECORD_POSTED: {
+        HOURS: ({ISSUANCE}, {MEMBER}),
+        TIME: ({ISSUANCE, POOL, MEMBER}, {MEMBER, POOL}),
+        POINTS: ({ISSUANCE}, {MEMBER}),
+    },
+    RECORD_CORRECTED: {
+        HOURS: ({ISSUANCE, MEMBER}, {ISSUANCE, MEMBER}),
+        TIME: ({ISSUANCE, MEMBER, POOL}, {ISSUANCE, MEMBER, POOL}),
+        POINTS: ({ISSUANCE, MEMBER}, {ISSUANCE, MEMBER}),
+    },
+}
+"""What only a posted record or its correction may move; neither can be reversed or refunded."""
 BEFORE_OPENING_CLOSED = {OPENING_BALANCE, IMPORT}
 CAPTURES = {REDEMPTION, SERVICE_PAYMENT}
 
@@ -118,7 +132,7 @@ def find_account(books: Books, number: int) -> Account:
 
 
 def check_route(kind: int, account: Account, amount: int) -> None:
-    route = ROUTES[kind].get(account.unit)
+    route = (ROUTES | RECORD_ROUTES)[kind].get(account.unit)
     allowed = route is not None and account.kind in route[0 if amount < 0 else 1]
     demand(allowed, "MOVEMENT_NOT_ALLOWED")
 

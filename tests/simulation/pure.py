@@ -5,6 +5,7 @@ go through it, and the same history can be replayed with the same randomness.
 """
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,8 +26,7 @@ from timebank.errors import TimebankError
 from timebank.ids import uuid_bytes
 
 LEDGER = "weihai"
-OPERATOR = frozenset({Authority.POST, Authority.OPENING})
-KINDS = (*ASKING, *("wait",) * 4, "sweep", "sweep")
+KINDS = (*ASKING, *("record",) * 3, *("wait",) * 4, "sweep", "sweep")
 
 
 class Given(NamedTuple):
@@ -44,6 +44,7 @@ class PureLedger:
         self.entries: list[Entry] = []
         self.leaves: list[bytes] = []
         self.given: list[Given] = []
+        self.earned: Counter[tuple[int, int]] = Counter()
         self._random = random.Random(seed)
         self._recorded: dict[bytes, Recorded] = {}
         self._natural: dict[tuple[EntryKind, str], Entry] = {}
@@ -71,6 +72,7 @@ class PureLedger:
         self.leaves.extend(item.leaf for item in book.written)
         self.entries.extend(item.entry for item in book.written)
         self._texts.update({text.log_index: text for text in book.texts})
+        self.earned.update(self.state.earned)
         self.state.clear_changes()
         self.given.append(given)
         return outcomes
@@ -89,6 +91,7 @@ class PureHistory:
             for account in self.ledger.state.accounts.values()
         ]
         self.steps = Steps(Reference([(n, int(k), int(u)) for n, k, u in system], START_US))
+        self.steps.model.books.posts_records = True
         firsts: list[q.Command] = [*FIRST_ACCOUNTS]
         self._submit([self.steps.request(x) for x in firsts])
         self._submit([self.steps.request(x) for x in first_grants(list(system))])
@@ -144,7 +147,7 @@ class PureHistory:
             commands,
             caller="operator/wang",
             request_id=uuid_bytes(request.request_id),
-            authorities=OPERATOR,
+            authorities=frozenset({Authority.POST, Authority.OPENING, Authority.RECORDS}),
         )
 
     def _commands(self, request: q.Request) -> tuple[c.Command, ...]:

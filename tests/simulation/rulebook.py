@@ -22,6 +22,7 @@ from tests.simulation.moves import (
     LIMITS_CHANGED,
     LOT_EXPIRED,
     OPENING_CLOSED,
+    RECORD_ROUTES,
     ROUTES,
     UNFROZEN,
     ZONE_US,
@@ -76,7 +77,8 @@ def _debit(books: Books, number: int, amount: int) -> dict[int, int]:
 
 
 def _post(books: Books, command: q.Post) -> Entry:
-    demand(command.kind in ROUTES, "MOVEMENT_NOT_ALLOWED")
+    known = command.kind in ROUTES or (books.posts_records and command.kind in RECORD_ROUTES)
+    demand(known, "MOVEMENT_NOT_ALLOWED")
     if command.kind in BEFORE_OPENING_CLOSED:
         demand(not books.opening_closed, "OPENING_CLOSED")
     demand(command.effective_us <= books.now_us, "VALIDATION_FAILED")

@@ -25,8 +25,9 @@ ASKING = (
     *("movement",) * 6,
     *("hold", "capture", "correction") * 4,
     *("batch",) * 3,
-    *("void", "opening", "chain", "replay") * 2,
-    *("change", "close_opening"),
+    *("chain", "replay") * 3,
+    *("void", "opening") * 2,
+    *("change", "change", "close_opening"),
 )
 """Kinds of steps that ask something, each as often as it shall come."""
 CLOCK_MOVES_S = (1, HOUR_S, HOUR_S, 11 * HOUR_S, 25 * HOUR_S, 3 * DAY_S, 8 * DAY_S)
@@ -72,6 +73,7 @@ class Steps:
             "void": teller.void,
             "correction": teller.correction,
             "change": teller.change,
+            "record": teller.record,
             "close_opening": q.CloseOpening,
         }
         if which == "close_opening" and len(self.model.books.log) < LATE_ENTRIES:
@@ -99,7 +101,7 @@ class Steps:
     def _replay(self, teller: Teller) -> tuple[list[q.Request], bool]:
         """An earlier request again, sometimes with other content or by another method."""
         request = teller.choose(self.asked)
-        if teller.choose((False, False, True)):
+        if teller.choose((False, True)):
             request = request._replace(commands=(teller.movement(),))
         alone = any(isinstance(x, q.Change | q.Limits | q.CloseOpening) for x in request.commands)
         return [request], not alone and teller.choose((False, True))

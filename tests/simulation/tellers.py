@@ -120,6 +120,20 @@ class Teller:
         effective_us = self._model.books.now_us - HOUR_US if self.seldom() else 0
         return q.Post(kind, tuple(legs), effective_us, self.choose(KEYS), self.choose(MEMOS))
 
+    def record(self) -> q.Post:
+        """Draws what a posted record gives, or its correction takes back."""
+        kind = self.choose((rules.RECORD_POSTED, rules.RECORD_POSTED, rules.RECORD_CORRECTED))
+        unit = self.choose((HOURS, TIME, POINTS, POINTS))
+        issuance, member = self.account_of(unit, {ISSUANCE}), self.account_of(unit, {MEMBER})
+        pair = [issuance, member]
+        if kind == rules.RECORD_CORRECTED and self.choose((False, True)):
+            pair.reverse()
+        amount = self.amount(120)
+        legs = (q.Leg(pair[0], unit, -amount), q.Leg(pair[1], unit, amount, self.expiry(pair[1])))
+        # Some were earned in the year before.
+        effective_us = self._model.books.now_us - 100 * DAY_US if self.choose((False, True)) else 0
+        return q.Post(kind, legs, effective_us, self.choose(KEYS))
+
     def opening(self) -> q.Open:
         """Draws an account."""
         unit, kind = self.choose(OPENED)
@@ -190,12 +204,16 @@ class Teller:
 
     def change(self) -> q.Change | q.Limits:
         """Draws a change of an account, seldom of one of the ledger's own."""
+        kind = self.choose((rules.FROZEN, rules.UNFROZEN, rules.UNFROZEN, rules.CLOSED, 0, 0))
+        accounts = self._model.books.accounts
+        frozen = [number for number, found in accounts.items() if found.state == "FROZEN"]
         number = self.account(lambda account: account.kind in (MEMBER, MERCHANT))
-        account = self._model.books.accounts.get(number)
+        if kind == rules.UNFROZEN and frozen:
+            number = self.choose(frozen)
+        account = accounts.get(number)
         etag = -1
         if account is not None and self.seldom():
             etag = account.changed_index + self.choose((0, 1))
-        kind = self.choose((rules.FROZEN, rules.UNFROZEN, rules.UNFROZEN, rules.CLOSED, 0, 0))
         if kind:
             return q.Change(kind, number, etag)
         merchant = account is not None and account.kind == MERCHANT
@@ -206,14 +224,17 @@ class Teller:
     def chain(self) -> tuple[q.Command, ...]:
         """Draws 2 to 5 commands that succeed or fail together."""
         hold = self.hold()
+        if not self.seldom():
+            hold = hold._replace(expires_us=self._model.books.now_us + HOUR_US, natural_key="")
         created: tuple[q.Command, ...] = (hold, self.capture(q.LAST_HOLD, hold))
         if self.choose((False, True)):
             created = (hold, q.Void(q.LAST_HOLD))
-        others = self.choose((1, 2, 3))
+        others = self.choose((0, 0, 1, 2, 3))
         drawn = tuple(self.single(self._random.randrange(6)) for _ in range(others))
-        if self.seldom():
-            return (*drawn, drawn[0])
-        return (*created, *drawn) if self.choose((False, True)) else (*drawn, self.movement())
+        without_hold: bool = self.choose((False, True))
+        if drawn and without_hold:
+            return (*drawn, drawn[0] if self.seldom() else self.movement())
+        return (*created, *drawn)
 
     def single(self, which: int) -> q.Command:
         """Draws a command of a chain or batch."""

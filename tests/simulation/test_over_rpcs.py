@@ -14,7 +14,7 @@ from tests.simulation.machine import LedgerSimulation
 from tests.simulation.over_rpcs import HandSweeper
 from tests.support.postgres import PostgresServer
 
-SQLITE_EXAMPLES = 15
+SQLITE_EXAMPLES = 20
 """Raise it for a long run by hand."""
 POSTGRESQL_EXAMPLES = 3
 STEPS = 40
