@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from timebank.bench import bulk, city
+from timebank.bench import bulk, city, commits
 from timebank.bench.cases import CASES, Case, Figure, Stage
 from timebank.bench.cli import app, choose
 from timebank.bench.generator import closed_loop
@@ -66,6 +66,7 @@ def test_the_log_grows_by_exactly_what_was_acknowledged(
     assert [row["case"] for row in rows] == ["empty", *cases]
     assert [row["log_grew_exactly"] for row in rows] == [None, True, True, True]
     assert all(row["acknowledged"] > 0 for row in rows)
+    assert all(row["batch_items_mean"] >= 1 for row in rows[1:])
     assert False not in [row["audit_passed"] for row in rows]
 
 
@@ -93,6 +94,24 @@ def test_a_figure_is_sound_when_no_check_and_no_call_failed(
     change: dict[str, object], sound: bool
 ) -> None:
     assert dataclasses.replace(FIGURE, **change).sound is sound  # type: ignore[arg-type]  # a table
+
+
+def test_a_busy_load_generator_is_told() -> None:
+    assert dataclasses.replace(FIGURE, generator_cpu=0.9).warning == ""
+    assert "0.95 cores" in dataclasses.replace(FIGURE, generator_cpu=0.95).warning
+
+
+def test_the_commits_of_one_ledger_are_read_from_the_metrics() -> None:
+    text = (
+        "# TYPE timebank_ledger_batch_items histogram\n"
+        'timebank_ledger_batch_items_count{ledger="bench"} 4.0\n'
+        'timebank_ledger_batch_items_sum{ledger="bench"} 10.0\n'
+        'timebank_ledger_batch_items_count{ledger="other"} 7.0\n'
+    )
+    read = commits.parse(text, "bench")
+    assert read == commits.Commits(4.0, 10.0)
+    assert read.since(commits.Commits(1.0, 2.0)) == commits.Commits(3.0, 8.0)
+    assert commits.parse(text, "unknown") == commits.Commits()
 
 
 def test_an_unknown_case_is_refused_with_those_there_are() -> None:

@@ -12,13 +12,16 @@ from timebank.bench.driver import Measured
 from timebank.bench.stands import Stand
 
 EMPTY = "empty"
+GENERATOR_CPU_MAX = 0.9
+"""A load generator that is busier than this, in cores, may be what was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """One row of the report; None: not known, or it does not apply.
 
-    `rate_per_s` counts acknowledged entries (reads: answers) a second; processors are in cores.
+    `rate_per_s` counts acknowledged entries (reads: answers) a second; processors are in cores;
+    `batch_items_mean` is how many requests shared a commit.
     """
 
     case: str
@@ -31,6 +34,7 @@ class Figure:
     server_cpu: float | None = None
     generator_cpu: float | None = None
     database_cpu: float | None = None
+    batch_items_mean: float | None = None
     server_memory_bytes: int | None = None
     log_grew_exactly: bool | None = None
     audit_passed: bool | None = None
@@ -40,6 +44,13 @@ class Figure:
     def sound(self) -> bool:
         """False when a check failed or calls did."""
         return not (self.failures or self.log_grew_exactly is False or self.audit_passed is False)
+
+    @property
+    def warning(self) -> str:
+        """Says so when the load generator was so busy that it may be what was measured."""
+        if self.generator_cpu is None or self.generator_cpu <= GENERATOR_CPU_MAX:
+            return ""
+        return f"the load generator took {self.generator_cpu:.2f} cores: it may be the bottleneck"
 
 
 Run = Callable[[Stand], Awaitable[list[Figure]]]

@@ -40,12 +40,21 @@ class City:
     merchants: tuple[str, ...]
 
 
-async def build_city(address: str, origin: str, step: Callable[[int, int], None]) -> City:
+async def build_city(
+    address: str,
+    origin: str,
+    step: Callable[[int, int], None],
+    *,
+    ledger: str = LEDGER,
+    members_count: int | None = None,
+) -> City:
     """Creates the ledger with its accounts and balances; `step` hears (done, of all) on the way.
 
     Raises TimebankError: whatever the server refuses.
     """
-    async with LedgerClient.connect(address, ledger=LEDGER, timeout_s=CALL_TIMEOUT_S) as client:
+    members_count = MEMBERS if members_count is None else members_count
+    counts = ((AccountKind.MEMBER, members_count), (AccountKind.MERCHANT, MERCHANTS))
+    async with LedgerClient.connect(address, ledger=ledger, timeout_s=CALL_TIMEOUT_S) as client:
         await client.create_ledger(display_name="Benchmark 基准测试", log_origin=origin)
         openings: list[Command] = [
             OpenAccount(
@@ -53,20 +62,20 @@ async def build_city(address: str, origin: str, step: Callable[[int, int], None]
                 unit=Unit.POINTS,
                 kind=kind,
             )
-            for kind, count in ((AccountKind.MEMBER, MEMBERS), (AccountKind.MERCHANT, MERCHANTS))
+            for kind, count in counts
             for number in range(count)
         ]
-        total = len(openings) + MEMBERS
+        total = len(openings) + members_count
         names: list[str] = []
         async for results in _in_chunks(client, openings):
             names += [result.results[0].account or "" for result in results]
             step(len(names), total)
-        members, merchants = tuple(names[:MEMBERS]), tuple(names[MEMBERS:])
+        members, merchants = tuple(names[:members_count]), tuple(names[members_count:])
         done = len(names)
         async for results in _in_chunks(client, await _balances(client, members)):
             done += len(results)
             step(done, total)
-    return City(LEDGER, members, merchants)
+    return City(ledger, members, merchants)
 
 
 async def _balances(client: LedgerClient, members: Sequence[str]) -> list[Command]:

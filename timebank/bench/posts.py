@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from timebank.bench.cases import Figure, Run, Stage, case, figure
 from timebank.bench.city import City
+from timebank.bench.commits import commits_of
 from timebank.bench.plans import LoadPlan
 from timebank.bench.stands import Stand
 
@@ -44,13 +45,16 @@ async def write(
 async def written(name: str, stand: Stand, city: City, plan: LoadPlan) -> Figure:
     """Runs a plan that writes; the row says whether the log grew exactly and the audit passed."""
     before = await stand.log_size(city.ledger)
+    commits_before = await commits_of(stand.server, city.ledger)
     found = figure(name, stand, await stand.measure(plan))
+    commits = (await commits_of(stand.server, city.ledger)).since(commits_before)
     grown = await stand.log_size(city.ledger) - before
     stand.tell(f"{name}: auditing the log")
     passed = await stand.audit(city.ledger)
     exact = grown == found.acknowledged
     return dataclasses.replace(
         found,
+        batch_items_mean=commits.requests / commits.commits if commits.commits else None,
         log_grew_exactly=exact,
         audit_passed=passed,
         note="" if exact else f"log grew by {grown:,}, acknowledged {found.acknowledged:,}",

@@ -48,11 +48,12 @@ def show(console: Console, machine: Machine, seconds: float, figures: Sequence[F
     table.title = f"timebank bench, {seconds:g} s a case: {machine}"
     table.caption = (
         "Rates are acknowledged entries (reads: answers) a second; ratios compare with `empty` of "
-        "the same run; processors in cores. Durability is on throughout."
+        "the same run; batch is the mean number of requests in a commit; processors in cores. "
+        "Durability is on throughout."
     )
     table.add_column("Case 项目", no_wrap=True)
     table.add_column("Database", no_wrap=True)
-    for heading in ("per s", "ratio", "p50 ms", "p99 ms", "CPU server/load/db"):
+    for heading in ("per s", "ratio", "p50 ms", "p99 ms", "batch", "CPU server/load/db"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("Log exact")
     table.add_column("Audit 审计")
@@ -60,7 +61,7 @@ def show(console: Console, machine: Machine, seconds: float, figures: Sequence[F
         table.add_row(*_row(figure, figures))
     console.print(table)
     for figure in figures:
-        notes = [figure.note] if figure.note else []
+        notes = [note for note in (figure.note, figure.warning) if note]
         notes += [f"{count:,} x {what}" for what, count in (figure.failures or {}).items()]
         if notes:
             console.print(f"{figure.case} on {figure.database}: {'; '.join(notes)}")
@@ -76,6 +77,7 @@ def _row(figure: Figure, figures: Sequence[Figure]) -> list[str]:
         _number(ratio, ".2f"),
         _number(figure.p50_ms, ",.1f"),
         _number(figure.p99_ms, ",.1f"),
+        _number(figure.batch_items_mean, ",.0f"),
         " / ".join(_number(cores, ".2f") for cores in processors),
         _verdict(figure.log_grew_exactly),
         _verdict(figure.audit_passed),

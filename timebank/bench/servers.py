@@ -21,13 +21,17 @@ START_TIMEOUT_S = 60.0
 POLL_S = 0.1
 ORIGIN = "timebank.example/bench"
 IMPORT_ORIGIN = "timebank.example/bench-import"
+GROWTH_ORIGIN = "timebank.example/bench-growth"
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: where it listens, its configuration file, and its process."""
+    """A running server: where it listens, its configuration file, and its process; the yardstick
+    serves no HTTP.
+    """
 
     address: str
+    http_address: str | None
     config: Path
     process: PythonProcess
 
@@ -40,14 +44,16 @@ async def running_server(folder: Path, database_url: str | None) -> AsyncIterato
     """
     address = f"127.0.0.1:{free_port()}"
     config = folder / "timebank.toml"
-    config.write_text(_configuration(folder, address, database_url), encoding="utf-8")
+    http_address = f"127.0.0.1:{free_port()}"
+    text = _configuration(folder, address, http_address, database_url)
+    config.write_text(text, encoding="utf-8")
     ring = KeyRing(folder / "data" / "keys")
-    for origin in (ORIGIN, IMPORT_ORIGIN):
+    for origin in (ORIGIN, IMPORT_ORIGIN, GROWTH_ORIGIN):
         ring.create(origin)
     process = PythonProcess("timebank", ["serve", "--config", str(config)], folder / "server.log")
     try:
         await serving(address, process)
-        yield Server(address, config, process)
+        yield Server(address, http_address, config, process)
     finally:
         await asyncio.to_thread(process.stop)
 
@@ -59,7 +65,7 @@ async def running_bare(folder: Path) -> AsyncIterator[Server]:
     process = PythonProcess("timebank.bench.bare", [str(port)], folder / "bare.log")
     try:
         await serving(f"127.0.0.1:{port}", process)
-        yield Server(f"127.0.0.1:{port}", folder, process)
+        yield Server(f"127.0.0.1:{port}", None, folder, process)
     finally:
         await asyncio.to_thread(process.stop)
 
@@ -85,13 +91,13 @@ async def serving(address: str, process: PythonProcess) -> None:
     raise process.failure(f"a server that answers within {START_TIMEOUT_S:.0f} s")
 
 
-def _configuration(folder: Path, address: str, database_url: str | None) -> str:
+def _configuration(folder: Path, address: str, http_address: str, database_url: str | None) -> str:
     """Writes the configuration as TOML; JSON's strings are TOML's too."""
     lines = [
         f"data_directory = {json.dumps(str(folder / 'data'))}",
         "[server]",
         f"grpc_address = {json.dumps(address)}",
-        f'http_address = "127.0.0.1:{free_port()}"',
+        f"http_address = {json.dumps(http_address)}",
         "[identity]",
         'mode = "development"',
     ]
