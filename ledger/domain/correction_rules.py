@@ -125,6 +125,7 @@ def _take_back(account: Account, credited: Posting) -> list[LotChange] | tuple[L
     free = account.posted - account.held - amount
     if account.min_balance is not None and free < account.min_balance - account.debt_limit:
         raise insufficient(account, amount)
+    check_overflow(account, free)
     if not account.has_lots:
         return ()
     own = {change.expires_us for change in credited.lots}

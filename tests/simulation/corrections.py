@@ -17,6 +17,7 @@ def _take_back(books: Books, number: int, amount: int, made: dict[int, int]) -> 
     if account.minimum is not None:
         left = books.available(number) - amount
         demand(left >= account.minimum - account.debt_limit, "INSUFFICIENT_BALANCE")
+    check_fits(books.available(number) - amount)
     lots: dict[int, int] = {}
     if account.has_lots:
         free = books.free_lots(number)

@@ -10,6 +10,7 @@ from tests.support.commands import (
     POINTS,
     REDEMPTION,
     TIME,
+    TRANSFER,
     hold,
     later,
     new_id,
@@ -101,6 +102,16 @@ async def test_what_an_account_holds_stays_within_64_bits(world: LedgerWorld) ->
     await world.hold(hold(alice, LARGE, TIME))
     assert await refused(world.hold(hold(alice, 5, TIME))) is Reason.AMOUNT_OVERFLOW
     assert (await world.account(alice)).held == LARGE
+
+
+async def test_what_is_available_after_a_reversal_stays_within_64_bits(world: LedgerWorld) -> None:
+    alice = await world.open(unit=TIME, min_balance=-LARGE, debt_limit=LARGE)
+    bob = await world.open(unit=TIME)
+    granted = (await world.grant(alice, 100, TIME)).result.entry
+    await world.hold(hold(alice, LARGE, TIME))
+    await world.post(post(TRANSFER, alice, bob, 100, TIME))
+    assert await refused(world.reverse(granted)) is Reason.AMOUNT_OVERFLOW
+    assert (await world.account(alice)).available == -LARGE
 
 
 async def test_points_may_expire_in_the_last_days_of_the_calendar(world: LedgerWorld) -> None:
