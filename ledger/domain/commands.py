@@ -252,13 +252,12 @@ def check_post(command: Post) -> None:
         )
     sums: dict[Unit, int] = {}
     seen = set()
+    overflown: str | None = None
     for account_id, unit, amount, expires_us in postings:
         if not amount:
             raise _invalid("a posting must move something: amount is 0", account=account_id)
         if not INT64_MIN < amount <= INT64_MAX:
-            raise TimebankError(
-                Reason.AMOUNT_OVERFLOW, f"amount {amount} exceeds 64 bits", account=account_id
-            )
+            overflown = account_id
         if account_id in seen:
             raise _invalid(
                 f"account {account_id} stands in two postings: give each account one amount",
@@ -268,6 +267,12 @@ def check_post(command: Post) -> None:
             raise _invalid(f"account {account_id}: only a credit may expire", account=account_id)
         seen.add(account_id)
         sums[unit] = sums.get(unit, 0) + amount
+    if overflown is not None:
+        raise TimebankError(
+            Reason.AMOUNT_OVERFLOW,
+            f"the amount of account {overflown} exceeds 64 bits",
+            account=overflown,
+        )
     for unit, total in sums.items():
         if total:
             raise TimebankError(

@@ -62,6 +62,7 @@ class WriteRpcs(LedgerServiceServicer):
     ) -> ledger_service_pb2.CommandResponse:
         """Posts one movement."""
         reader = _reader(request.parent)
+        uuid_bytes(request.request_id)  # a bad id is told before an unbalanced movement
         command = reader.post_from_wire(request.post)
         return await self._command(reader, request.request_id, command, request.receipt)
 
@@ -109,7 +110,9 @@ class WriteRpcs(LedgerServiceServicer):
         self, request: ledger_service_pb2.ExecuteRequest, context: Context
     ) -> ledger_service_pb2.ExecuteResponse:
         """Carries out a chain."""
-        commands = _reader(request.parent).commands_from_wire(request.commands)
+        reader = _reader(request.parent)
+        uuid_bytes(request.request_id)  # a bad id is told before an unbalanced movement
+        commands = reader.commands_from_wire(request.commands)
         ledger_id = ledger_id_from_name(request.parent)
         written = await self._written(ledger_id, request.request_id, commands)
         chain = _chain_to_wire(ledger_id, written.entries, written.replayed)
@@ -218,8 +221,9 @@ def _chains_from_wire(
     postings = 0
     for position, item in enumerate(items):
         try:
+            request_id = uuid_bytes(item.request_id)
             commands = reader.commands_from_wire(item.commands)
-            chains.append(Chain(uuid_bytes(item.request_id), commands))
+            chains.append(Chain(request_id, commands))
             positions.append(position)
         except TimebankError as error:
             results[position] = command_pb2.BatchItemResult(error=status_proto(error))

@@ -286,8 +286,9 @@ class LedgerServiceServicer(object):
     def PostEntry(self, request, context):
         """Posts one movement.
         Errors, first match wins: VALIDATION_FAILED, AMOUNT_OVERFLOW, UNBALANCED_ENTRY, LEDGER_NOT_FOUND, REQUEST_ID_REUSED,
-        ENTRY_EXISTS, OPENING_CLOSED, ACCOUNT_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ACCOUNT_CLOSED, ACCOUNT_FROZEN,
-        LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, ENTRY_TOO_LARGE.
+        ENTRY_EXISTS, MOVEMENT_NOT_ALLOWED for a kind that the caller may not post, OPENING_CLOSED, ACCOUNT_NOT_FOUND,
+        MOVEMENT_NOT_ALLOWED, then posting by posting ACCOUNT_CLOSED or ACCOUNT_FROZEN, then posting by posting
+        LIMIT_EXCEEDED or INSUFFICIENT_BALANCE, then ENTRY_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -134,8 +134,9 @@ class LedgerServiceStub:
     ]
     """Posts one movement.
     Errors, first match wins: VALIDATION_FAILED, AMOUNT_OVERFLOW, UNBALANCED_ENTRY, LEDGER_NOT_FOUND, REQUEST_ID_REUSED,
-    ENTRY_EXISTS, OPENING_CLOSED, ACCOUNT_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ACCOUNT_CLOSED, ACCOUNT_FROZEN,
-    LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, ENTRY_TOO_LARGE.
+    ENTRY_EXISTS, MOVEMENT_NOT_ALLOWED for a kind that the caller may not post, OPENING_CLOSED, ACCOUNT_NOT_FOUND,
+    MOVEMENT_NOT_ALLOWED, then posting by posting ACCOUNT_CLOSED or ACCOUNT_FROZEN, then posting by posting
+    LIMIT_EXCEEDED or INSUFFICIENT_BALANCE, then ENTRY_TOO_LARGE.
     """
 
     Execute: grpc.UnaryUnaryMultiCallable[
@@ -358,8 +359,9 @@ class LedgerServiceAsyncStub:
     ]
     """Posts one movement.
     Errors, first match wins: VALIDATION_FAILED, AMOUNT_OVERFLOW, UNBALANCED_ENTRY, LEDGER_NOT_FOUND, REQUEST_ID_REUSED,
-    ENTRY_EXISTS, OPENING_CLOSED, ACCOUNT_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ACCOUNT_CLOSED, ACCOUNT_FROZEN,
-    LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, ENTRY_TOO_LARGE.
+    ENTRY_EXISTS, MOVEMENT_NOT_ALLOWED for a kind that the caller may not post, OPENING_CLOSED, ACCOUNT_NOT_FOUND,
+    MOVEMENT_NOT_ALLOWED, then posting by posting ACCOUNT_CLOSED or ACCOUNT_FROZEN, then posting by posting
+    LIMIT_EXCEEDED or INSUFFICIENT_BALANCE, then ENTRY_TOO_LARGE.
     """
 
     Execute: grpc.aio.UnaryUnaryMultiCallable[
@@ -610,8 +612,9 @@ class LedgerServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[timebank.ledger.v1.ledger_service_pb2.CommandResponse, collections.abc.Awaitable[timebank.ledger.v1.ledger_service_pb2.CommandResponse]]:
         """Posts one movement.
         Errors, first match wins: VALIDATION_FAILED, AMOUNT_OVERFLOW, UNBALANCED_ENTRY, LEDGER_NOT_FOUND, REQUEST_ID_REUSED,
-        ENTRY_EXISTS, OPENING_CLOSED, ACCOUNT_NOT_FOUND, MOVEMENT_NOT_ALLOWED, ACCOUNT_CLOSED, ACCOUNT_FROZEN,
-        LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, ENTRY_TOO_LARGE.
+        ENTRY_EXISTS, MOVEMENT_NOT_ALLOWED for a kind that the caller may not post, OPENING_CLOSED, ACCOUNT_NOT_FOUND,
+        MOVEMENT_NOT_ALLOWED, then posting by posting ACCOUNT_CLOSED or ACCOUNT_FROZEN, then posting by posting
+        LIMIT_EXCEEDED or INSUFFICIENT_BALANCE, then ENTRY_TOO_LARGE.
         """
 
     @abc.abstractmethod
