@@ -86,6 +86,13 @@ def balance(
         names = [account] if account is not None else []
         if holder is not None:
             names = [found.name async for found in client.list_accounts(holder=holder)]
+            if not names:
+                raise TimebankError(
+                    Reason.ACCOUNT_NOT_FOUND,
+                    f"no account of holder {holder} in ledger {ledger} that you may see; "
+                    "`timebank accounts` lists those you may",
+                    holder=holder,
+                )
         size = None if as_of_index is None else as_of_index + 1
         return [
             await client.get_balance(name, as_of_log_size=size, as_of_recorded_time=time)

@@ -2,6 +2,7 @@
 
 import asyncio
 import pathlib
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,27 @@ def post(
     command = ["post", "--kind", kind, "--debit", accounts[0], "--credit", accounts[1]]
     command += ["--unit", "POINTS", "--amount", str(amount)]
     return [*command, "--expires", expires] if expires else command
+
+
+def test_a_holder_without_an_account_is_told(terminal: Terminal) -> None:
+    said = terminal.run("balance", "--holder", "nobody")
+    assert said.reason is Reason.ACCOUNT_NOT_FOUND
+    assert said.error is not None
+    assert "no account of holder nobody" in said.error.message
+
+
+def test_a_receipt_that_cannot_be_written_names_the_request_that_repeats_it(
+    terminal: Terminal, tmp_path: pathlib.Path
+) -> None:
+    command = post(terminal, "REDEMPTION", "MEMBER", "MERCHANT", 5)
+    said = terminal.run(*command, "--receipt", "/dev/full")
+    assert said.error is not None
+    found = re.search(r"--request-id (\S+)", said.error.message)
+    assert found is not None
+    path = tmp_path / "mine.tlog-proof"
+    again = terminal.run(*command, "--request-id", found[1], "--receipt", str(path))
+    assert "was posted before" in again.out
+    assert path.read_text().startswith(RECEIPT_HEADER)
 
 
 def test_a_ledger_is_made_and_listed(server: ServerProcess, terminal: Terminal) -> None:

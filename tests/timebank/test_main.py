@@ -5,12 +5,16 @@ import os
 import pathlib
 import signal
 import sqlite3
+from collections.abc import Iterator
+from importlib.metadata import version
 
 import pytest
+from typer.main import get_command
 
 from tests.conftest import ServerFactory
 from tests.support.command_line import assert_refused, timebank
 from tests.support.processes import free_port
+from timebank.__main__ import app
 
 LEDGER = "timebank.ledger.v1.LedgerService"
 COMMANDS = {
@@ -26,13 +30,24 @@ async def test_help_names_every_command(tmp_path: pathlib.Path) -> None:
     assert shown >= COMMANDS
 
 
-@pytest.mark.parametrize("command", [("serve",), ("migrate",), ("config", "show")])
-async def test_the_help_of_a_command_has_an_example(
-    tmp_path: pathlib.Path, command: tuple[str, ...]
-) -> None:
-    result = await timebank(tmp_path, *command, "--help")
-    assert result.code == 0
-    assert "Example" in result.out
+def commands(group: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Lists every command with the text that ends its help."""
+    for name, command in getattr(group, "commands", {}).items():
+        if getattr(command, "commands", None):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command.epilog or ""
+
+
+def test_the_help_of_every_command_has_an_example_of_it() -> None:
+    found = dict(commands(get_command(app)))
+    assert len(found) >= 18
+    assert [name for name, text in found.items() if f"timebank {name}" not in text] == []
+
+
+async def test_the_version_is_that_of_the_package(tmp_path: pathlib.Path) -> None:
+    result = await timebank(tmp_path, "--version")
+    assert (result.code, result.out) == (0, f"timebank {version('timebank')}\n")
 
 
 @pytest.mark.parametrize("command", [("serve",), ("migrate",), ("config", "show")])
