@@ -47,7 +47,8 @@ def day_end_us(time_us: int, zone: str) -> int:
         return NEVER_US
     local = from_us(time_us).astimezone(zone_of(zone))
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    if midnight == local:
+    if to_us(midnight.astimezone(UTC)) == time_us:
+        # Compared in UTC: on some days in Santiago the clock goes from midnight to one at once.
         return time_us
     return to_us((midnight + timedelta(days=1)).replace(fold=0).astimezone(UTC))
 
