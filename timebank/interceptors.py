@@ -21,7 +21,7 @@ import grpc.aio
 from structlog.typing import FilteringBoundLogger
 
 from timebank.answers import INTERNAL, Answer, answer, refusal
-from timebank.auth import Call, Permission, Principal, actor_of, enter_call, permit
+from timebank.auth import Call, Permission, Principal, actor_of, calling, enter_call, permit
 from timebank.errors import Reason, TimebankError
 from timebank.identity import Authenticator
 from timebank.telemetry import MethodMetrics, RpcMetrics
@@ -106,6 +106,7 @@ class Interceptors:
         self._deadline_max_s = deadline_max_s
         self._streams: set[Watch] = set()
         self._calls = 0
+        self._denial: TimebankError | None = None
 
     def wrap(self, path: str, handler: Handler, permission: Permission) -> Handler:
         """Makes the handler that the server gets for the method at `/service/method`.
@@ -179,7 +180,13 @@ class Interceptors:
         if not isinstance(error, Exception) or isinstance(error, grpc.aio.BaseError):
             return None
         refused = refusal(error)
+        at_the_door, self._denial = self._denial, None
         if refused is not None:
+            if refused.reason is Reason.SCOPE_MISSING and refused is not at_the_door:
+                # The method lets this kind of caller in, but not to what it asked for.
+                call = calling()
+                self._denied(method, call.principal if call else None, refused)
+                self._denial = None
             if refused is not error:
                 self._logger.warning("time-out in a call", method=method.path, exc_info=error)
             return answer(refused, language=language)
@@ -202,6 +209,7 @@ class Interceptors:
             self._metrics.failed(metrics, code)
 
     def _denied(self, method: Method, principal: Principal | None, error: TimebankError) -> None:
+        self._denial = error
         self._audit.warning(
             "denied",
             method=method.path,

@@ -157,6 +157,17 @@ async def test_the_permission_of_the_method_decides_and_denials_are_audited() ->
         assert denied[0]["logger"] == "audit"
 
 
+async def test_a_denial_by_the_method_itself_is_audited_once() -> None:
+    async def deny(request: StringValue, context: Any) -> StringValue:
+        raise TimebankError(Reason.SCOPE_MISSING, "not yours")
+
+    async with serving({"Deny": (unary(deny), TILLS)}) as probe:
+        error = await refusal(probe.call("Deny")(StringValue(), metadata=AS_TILL))
+        assert error.reason is Reason.SCOPE_MISSING
+        denied = probe.logged("denied")
+        assert [line["principal"] for line in denied] == ["terminal/till-1"]
+
+
 async def test_a_disclosing_call_is_audited_before_it_discloses() -> None:
     seen: list[str] = []
     probes: list[Probe] = []
