@@ -104,6 +104,7 @@ def serve(
         "server.http_address": http_address,
     }
     loaded = load_config(config, os.environ, overrides)
+    server.load_services(loaded.services)
     asyncio.run(_prepare(loaded))
     server.serve(loaded)
 
@@ -119,9 +120,11 @@ def migrate_database(
     ] = False,
 ) -> None:
     """Brings the tables of the database up to date, all steps or none (升级数据库)."""
+    from timebank import server
     from timebank.migrations import refuse_unfit
 
     loaded = load_config(config, os.environ)
+    server.load_services(loaded.services)
     before, after = asyncio.run(_migrate(loaded, check=check))
     table = Table("Service 服务", "Before 之前", "Now 现在", title_justify="left")
     for old, new in zip(before, after, strict=True):

@@ -101,6 +101,16 @@ async def test_a_busy_port_is_told_with_the_option_that_names_another(
     assert_refused(result, address, "in use", option)
 
 
+@pytest.mark.parametrize("service", ["nonsense", "timebank"])
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_a_service_that_this_program_does_not_have_is_told(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, command: str, service: str
+) -> None:
+    monkeypatch.setenv("TIMEBANK_SERVICES", f"ledger,{service}")
+    assert_refused(shell.run(command), f"services: expected names of services, got '{service}'")
+    assert list(shell.folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("table", ["alembic_version", "customers"])
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 def test_a_database_of_another_program_is_refused_and_left_alone(
