@@ -99,11 +99,11 @@ def malformed(command: q.Command) -> str:
     for leg in command.legs:
         if not leg.amount:
             return "VALIDATION_FAILED"
-        if abs(leg.amount) > INT64_MAX:
-            return "AMOUNT_OVERFLOW"
         if leg.account in seen or (leg.amount < 0 and leg.expires_us):
             return "VALIDATION_FAILED"
         seen.add(leg.account)
+    if any(abs(leg.amount) > INT64_MAX for leg in command.legs):
+        return "AMOUNT_OVERFLOW"
     units = {leg.unit for leg in command.legs}
     balanced = all(sum(x.amount for x in command.legs if x.unit == unit) == 0 for unit in units)
     return "" if balanced else "UNBALANCED_ENTRY"
