@@ -33,6 +33,18 @@ CALLS_MAX = 20_000
 """Calls under way in one process; public ones are served beyond it, or health would fail under
 load.
 """
+TROUBLES = frozenset(
+    {
+        Reason.READ_ONLY,
+        Reason.DATABASE_UNAVAILABLE,
+        Reason.SIGNER_UNAVAILABLE,
+        Reason.SIGNING_KEY_MISSING,
+        Reason.CLOCK_SKEW,
+    }
+)
+"""Refusals that are no fault of the caller: the operator has to do something."""
+TROUBLE_SECONDS = 10
+"""How often one of them is told in the log at most; the metrics count every call."""
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -107,6 +119,7 @@ class Interceptors:
         self._streams: set[Watch] = set()
         self._calls = 0
         self._denial: TimebankError | None = None
+        self._told_s: dict[Reason, float] = {}
 
     def wrap(self, path: str, handler: Handler, permission: Permission) -> Handler:
         """Makes the handler that the server gets for the method at `/service/method`.
@@ -187,6 +200,8 @@ class Interceptors:
                 call = calling()
                 self._denied(method, call.principal if call else None, refused)
                 self._denial = None
+            elif refused.reason in TROUBLES:
+                self._trouble(method, refused)
             if refused is not error:
                 self._logger.warning("time-out in a call", method=method.path, exc_info=error)
             return answer(refused, language=language)
@@ -207,6 +222,15 @@ class Interceptors:
             metrics.succeeded.inc()
         else:
             self._metrics.failed(metrics, code)
+
+    def _trouble(self, method: Method, error: TimebankError) -> None:
+        """Tells the operator what keeps the server from working, once in a while."""
+        now_s = time.monotonic()
+        if now_s - self._told_s.get(error.reason, -TROUBLE_SECONDS) >= TROUBLE_SECONDS:
+            self._told_s[error.reason] = now_s
+            self._logger.warning(
+                "calls fail", method=method.path, reason=error.reason.value, message=error.message
+            )
 
     def _denied(self, method: Method, principal: Principal | None, error: TimebankError) -> None:
         self._denial = error

@@ -168,6 +168,19 @@ async def test_a_denial_by_the_method_itself_is_audited_once() -> None:
         assert [line["principal"] for line in denied] == ["terminal/till-1"]
 
 
+async def test_what_keeps_the_server_from_working_is_told_once_in_a_while() -> None:
+    async def fail(request: StringValue, context: Any) -> StringValue:
+        raise TimebankError(Reason.READ_ONLY, "the disk is full")
+
+    async with serving({"Fail": (unary(fail), ANYBODY)}) as probe:
+        for _ in range(3):
+            await refusal(probe.call("Fail")(StringValue()))
+        told = probe.logged("calls fail")
+        assert [(line["reason"], line["message"]) for line in told] == [
+            ("READ_ONLY", "the disk is full")
+        ]
+
+
 async def test_a_disclosing_call_is_audited_before_it_discloses() -> None:
     seen: list[str] = []
     probes: list[Probe] = []
