@@ -1,17 +1,19 @@
-"""Databases for many short tests: each copies one in which the tables were already made."""
+"""One PostgreSQL database for many short tests: its tables are made once and emptied for each."""
 
 import asyncio
-import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from ledger.store.schema import SCHEMA_TABLES
 from tests.support.postgres import PostgresServer
 from timebank.config import DatabaseConfig
 from timebank.database import open_databases
 from timebank.migrations import prepare
-
-TEMPLATE = "ledger_tables"
 
 
 async def _make_tables(url: str) -> None:
@@ -22,16 +24,36 @@ async def _make_tables(url: str) -> None:
         await databases.close()
 
 
-def make_tables(url: str) -> None:
-    """Migrates an empty database, whatever event loop the test runs in."""
-    thread = threading.Thread(target=lambda: asyncio.run(_make_tables(url)))
-    thread.start()
-    thread.join()
+async def _empty_tables(url: str) -> None:
+    engine = create_async_engine(url)
+    try:
+        async with engine.begin() as connection:
+            names = ", ".join(table.name for table in SCHEMA_TABLES)
+            await connection.execute(text(f"TRUNCATE {names}"))
+    finally:
+        await engine.dispose()
+
+
+def in_a_thread(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Runs a coroutine to its end in a loop of its own; raises what it raises.
+
+    No program is started for it: forking beside the threads of gRPC may fail.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, coroutine).result()
+
+
+@pytest.fixture(scope="session")
+def tables_database(postgres: PostgresServer) -> str:
+    """The name of a database with the ledger's tables, which these tests use one after another."""
+    name = postgres.create_database()
+    in_a_thread(_make_tables(postgres.url(name)))
+    return name
 
 
 @pytest.fixture
-def postgresql_url(postgres: PostgresServer) -> Iterator[str]:
-    """A database of the test's own with the ledger's tables, and nothing in them."""
-    name = postgres.create_database(postgres.template(TEMPLATE, make_tables))
-    yield postgres.url(name)
-    postgres.drop_database(name)
+def postgresql_url(postgres: PostgresServer, tables_database: str) -> str:
+    """The database with the ledger's tables, and nothing in them."""
+    url = postgres.url(tables_database)
+    in_a_thread(_empty_tables(url))
+    return url

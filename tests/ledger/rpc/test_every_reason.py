@@ -252,11 +252,12 @@ async def clocks_apart(bench: Bench) -> Reason:
 
 async def database_away(bench: Bench) -> Reason:
     """The database is gone, for reads and for writes."""
-    async with bench.world(url=bench.postgresql) as world:
+    name = bench.postgres.create_database()
+    async with bench.world(url=bench.postgres.url(name)) as world:
         movement = world.post_request(
             post(OPENING, world.system[ISSUANCE, TIME], world.system[POOL, TIME], 1)
         )
-        bench.postgres.drop_database(bench.postgresql.rpartition("/")[2])
+        bench.postgres.drop_database(name)
         reads = await refused(
             world.stub.GetAccount(Scene(world).request("GetAccount", name=world.system[POOL, TIME]))
         )
