@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 import grpc
@@ -150,7 +151,7 @@ class Bank:
                     entries.append(entry)
             assert [entry.index for entry in entries] == list(range(len(entries)))
             times = [entry.recorded_time for entry in entries]
-            assert all(one < other for one, other in zip(times, times[1:], strict=False))
+            assert all(one < other for one, other in pairwise(times))
             written = Counter(entry.request_id for entry in entries if entry.request_id)
             indexes = {entry.request_id: entry.index for entry in entries}
             doubled = [name for name, count in written.items() if count > 1]

@@ -12,10 +12,11 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 from tests.support.processes import free_port
 
@@ -33,6 +34,13 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "log_min_duration_statement": "-1",
 }
+BECOME = """
+import os, sys
+os.setgroups([])
+os.setgid(int(sys.argv[2]))
+os.setuid(int(sys.argv[1]))
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 StopMode = Literal["smart", "fast", "immediate"]
 
 
@@ -118,16 +126,15 @@ class PostgresServer:
     def _run(self, program: str, *arguments: str) -> str:
         # Output goes through files: the server inherits pg_ctl's descriptors, a pipe never ends.
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            command = [str(self._binaries / program), *arguments]
-            done = subprocess.run(
-                command, stdout=out, stderr=err, cwd=self.folder, check=False, **self._identity
-            )
+            command = [*self._identity, str(self._binaries / program), *arguments]
+            done = subprocess.run(command, stdout=out, stderr=err, cwd=self.folder, check=False)
             out.seek(0)
             err.seek(0)
             if done.returncode != 0:
                 log = self.folder / "postgres.log"
                 tail = log.read_text()[-2_000:] if log.exists() else ""
-                raise RuntimeError(f"{program} {arguments[:1]} failed: {err.read()}\n{tail}")
+                told = f"{program} {arguments[:1]} ended with {done.returncode}: {err.read()}"
+                raise RuntimeError(f"{told}\n{tail}")
             return out.read()
 
 
@@ -148,13 +155,17 @@ def running_postgres() -> Iterator[PostgresServer]:
         shutil.rmtree(folder)
 
 
-def _unprivileged(folder: pathlib.Path) -> dict[str, Any]:
-    """Returns the identity to run PostgreSQL as: empty unless we are root, who may not."""
+def _unprivileged(folder: pathlib.Path) -> list[str]:
+    """Returns what runs a program as somebody else: nothing unless we are root, who may not.
+
+    The child changes its identity itself: were it to do so before it becomes another program, it
+    would be forked with the handlers of gRPC, which do not stand calls under way.
+    """
     if os.geteuid() != 0:
-        return {}
+        return []
     account = pwd.getpwnam(UNPRIVILEGED_USER)
     os.chown(folder, account.pw_uid, account.pw_gid)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    return [sys.executable, "-I", "-c", BECOME, str(account.pw_uid), str(account.pw_gid)]
 
 
 def _binaries(folder: pathlib.Path, *, for_others: bool) -> pathlib.Path:
