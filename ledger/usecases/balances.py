@@ -11,11 +11,10 @@ from ledger.domain.account import Account
 from ledger.domain.calendar import year_of
 from ledger.store import reads
 from ledger.store.balances import BalanceRow, load_balances
-from ledger.store.dialects import open_read_session
+from ledger.store.dialects import WriterSession, open_read_session
 from ledger.usecases.caller import account_not_found, may_see
 from ledger.usecases.ledgers import Handle, Ledgers
 from timebank.auth import Principal
-from timebank.errors import TimebankError
 
 LOOKUP_ACCOUNTS_MAX = 1_000
 
@@ -39,6 +38,8 @@ class Balances:
         self._ledgers = ledgers
         self._reader = ledgers.world.databases.reader
         self._lookups: dict[int, _Lookup] = {}
+        self._session = open_read_session(ledgers.world.databases)
+        self._session_free = asyncio.Lock()
 
     async def now(self, ledger_id: str, account_id: str, principal: Principal) -> BalanceRead:
         """Reads the balance as it is. Raises ACCOUNT_NOT_FOUND."""
@@ -60,7 +61,8 @@ class Balances:
     def _lookup(self, handle: Handle) -> "_Lookup":
         lookup = self._lookups.get(handle.ledger_no)
         if lookup is None:
-            lookup = self._lookups[handle.ledger_no] = _Lookup(self._ledgers, handle)
+            lookup = _Lookup(self._ledgers, handle, self._session, self._session_free)
+            self._lookups[handle.ledger_no] = lookup
         return lookup
 
     async def at_size(
@@ -104,10 +106,13 @@ class Balances:
 
 
 class _Lookup:
-    """Shared look-ups of accounts in one ledger."""
+    """Shared look-ups of accounts in one ledger, on the one session of the process for them."""
 
-    def __init__(self, ledgers: Ledgers, handle: Handle) -> None:
-        self._session = open_read_session(ledgers.world.databases)
+    def __init__(
+        self, ledgers: Ledgers, handle: Handle, session: WriterSession, session_free: asyncio.Lock
+    ) -> None:
+        self._session = session
+        self._session_free = session_free
         self._clock = ledgers.world.clock
         self._handle = handle
         self._waiting: dict[str, asyncio.Future[BalanceRow | None]] = {}
@@ -124,17 +129,23 @@ class _Lookup:
         return await asyncio.shield(future)
 
     async def _run(self) -> None:
+        try:
+            await self._answer()
+        finally:
+            self._running = None
+
+    async def _answer(self) -> None:
         while self._waiting:
             names = list(self._waiting)[:LOOKUP_ACCOUNTS_MAX]
             futures = {name: self._waiting.pop(name) for name in names}
             try:
                 year = year_of(self._clock.now_us(), self._handle.time_zone)
                 plan = load_balances(names, year)
-                found = await self._session.run(self._handle.ledger_no, plan)
-            except TimebankError as error:
+                async with self._session_free:
+                    found = await self._session.run(self._handle.ledger_no, plan)
+            except Exception as error:  # noqa: BLE001  # whatever fails must reach who asked
                 for future in futures.values():
                     future.set_exception(error)
                 continue
             for name, future in futures.items():
                 future.set_result(found.get(name))
-        self._running = None

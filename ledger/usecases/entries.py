@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+import structlog
+
 from ledger import leaf
 from ledger.domain.entry import Entry
 from ledger.store import reads
@@ -19,6 +21,7 @@ from ledger.usecases.ledgers import Handle, Ledgers
 from timebank.auth import Principal
 from timebank.errors import Reason, TimebankError
 
+_LOG = structlog.get_logger("ledger.entries")
 POLL_S = 0.05
 """How often a process looks for entries that other processes wrote, while somebody watches."""
 WATCH_PAGE_ENTRIES = 256
@@ -134,15 +137,27 @@ class _HeadWatch:
         return True
 
     async def _poll(self) -> None:
-        while self._watchers:
-            row = await find_ledger(self._reader, self._handle.ledger_id)
-            if row is not None and row.head.size > self._size:
-                self._size = row.head.size
-                async with self._grown:
-                    self._grown.notify_all()
-            try:
-                async with asyncio.timeout(POLL_S):
-                    await self._handle.sequencer.committed.wait()
-            except TimeoutError:
-                continue
-        self._task = None
+        failing = False
+        try:
+            while self._watchers:
+                try:
+                    await self._look()
+                    failing = False
+                except Exception as error:  # noqa: BLE001  # an outage must not end the polling
+                    if not failing:
+                        _LOG.warning("poll failed", ledger=self._handle.ledger_id, exc_info=error)
+                    failing = True
+                try:
+                    async with asyncio.timeout(POLL_S):
+                        await self._handle.sequencer.committed.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            self._task = None
+
+    async def _look(self) -> None:
+        row = await find_ledger(self._reader, self._handle.ledger_id)
+        if row is not None and row.head.size > self._size:
+            self._size = row.head.size
+            async with self._grown:
+                self._grown.notify_all()

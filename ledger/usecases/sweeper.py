@@ -9,7 +9,6 @@ from ledger.domain.book import EXPIRY_CALLER
 from ledger.store import reads
 from ledger.store.ledgers import list_ledgers
 from ledger.usecases.ledgers import Handle, Ledgers
-from timebank.errors import TimebankError
 
 _LOG = structlog.get_logger("ledger.sweeper")
 SWEEP_ACCOUNTS_MAX = 1_000
@@ -29,18 +28,25 @@ class Sweeper:
         while True:
             try:
                 await self.sweep()
-            except TimebankError as error:
-                _LOG.warning("sweep failed", reason=error.reason.value, message=error.message)
+            except Exception as error:  # noqa: BLE001  # an outage must not end the rounds
+                _LOG.warning("sweep failed", exc_info=error)
             await asyncio.sleep(self._interval_s)
 
     async def sweep(self) -> int:
-        """Enters what is due now and gives the number of accounts it touched."""
+        """Enters what is due now and gives the number of accounts it touched.
+
+        A ledger that fails is logged, and the others are swept all the same.
+        """
         reader = self._ledgers.world.databases.reader
         rows = await list_ledgers(reader, after="", limit=LEDGERS_MAX)
         touched = 0
         for row in rows:
-            handle = await self._ledgers.handle(row.state.ledger_id, None)
-            touched += await self._sweep_ledger(handle)
+            ledger_id = row.state.ledger_id
+            try:
+                handle = await self._ledgers.handle(ledger_id, None)
+                touched += await self._sweep_ledger(handle)
+            except Exception as error:  # noqa: BLE001  # the next ledger is none the worse for it
+                _LOG.warning("sweep of a ledger failed", ledger=ledger_id, exc_info=error)
         return touched
 
     async def _sweep_ledger(self, handle: Handle) -> int:
