@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from ledger.store import postgresql_sql, sqlite_sql
 from ledger.store.statements import LockHead, Plan, Read, Row, Statement, Write
 from timebank.database import Databases, translate_database_error
+from timebank.database.sqlite import BUSY_MS
 
 T = TypeVar("T")
 
@@ -170,7 +171,7 @@ class SqliteSession:
         try:
             driver = self._open()
             if begin:
-                self._opened().begin()
+                await self._begin(driver)
             result = await self._drive(driver, ledger_no, plan)
             if commit:
                 await self._in_thread(self._opened().commit)
@@ -201,6 +202,17 @@ class SqliteSession:
             self._connection = self._engine.connect()
         driver: sqlite3.Connection = self._connection.connection.driver_connection  # type: ignore[assignment]  # pysqlite's own connection
         return driver
+
+    async def _begin(self, driver: sqlite3.Connection) -> None:
+        """Begins at once, or waits for another program's lock in the thread: the loop serves on."""
+        driver.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._opened().begin()
+        except sqlalchemy.exc.OperationalError:
+            driver.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            await self._in_thread(self._opened().begin)
+        else:
+            driver.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
     def _opened(self) -> sqlalchemy.Connection:
         assert self._connection is not None, "opened by run"
