@@ -101,6 +101,7 @@ async def test_a_crash_of_postgresql_under_load_is_told_as_unavailable_and_loses
                 await asyncio.to_thread(postgres.start)
             await crowd.answered(3 * CALLERS)
     assert bank.broken, "the crash met no call"
+    assert set(bank.codes) == {"UNAVAILABLE"}
     assert {MEANINGS[reason].status.name for reason in bank.reasons} == {"UNAVAILABLE"}
     assert bank.asked.keys() == bank.acknowledged.keys()
     await bank.audited(postgresql_url, *(server.grpc_address for server in servers))

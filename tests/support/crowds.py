@@ -46,8 +46,14 @@ PURSE = 10_000_000
 CALL_TIMEOUT_S = 30.0
 GIVE_UP_S = 180.0
 BACKOFF_S = 0.05
-REPEATED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
-"""What the recipe repeats: a server that is away, and a call whose time was up."""
+REPEATED = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+}
+"""What the recipe repeats: a server that is away, a call whose time was up, and a call that reached
+a server in the moment of its stop, which gRPC itself cancels before any code of ours sees it.
+"""
 
 
 def calls(channel: grpc.aio.Channel) -> "LedgerServiceAsyncStub":
@@ -67,6 +73,7 @@ class Bank:
     broken: set[str] = field(default_factory=set)
     replayed: set[str] = field(default_factory=set)
     reasons: Counter[Reason] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     heads: list[CheckpointView] = field(default_factory=list)
     in_flight: int = 0
@@ -137,6 +144,7 @@ class Bank:
                         self.failures.append(f"{error.code()}: {error.details()}")
                         raise
                     self.broken.add(request.request_id)
+                    self.codes[error.code().name] += 1
                     if "code" not in refusal.metadata:
                         self.reasons[refusal.reason] += 1
                     await elapse(BACKOFF_S)
