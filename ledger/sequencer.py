@@ -10,7 +10,7 @@ batch's random id is looked up under the lock before anybody gets an answer.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,8 +18,10 @@ import structlog
 
 from ledger import leaf
 from ledger.batch import Batch, BatchLimits
+from ledger.domain import commands as c
 from ledger.domain.book import Outcome
 from ledger.domain.commands import Post, Request
+from ledger.domain.fold import LedgerState
 from ledger.memory import Memory
 from ledger.metrics import LedgerMetrics
 from ledger.store.batches import Head, find_commit
@@ -32,6 +34,10 @@ QUIET_PASSES = 8
 """Passes of the event loop without a new request after which a batch is taken."""
 ARRIVED_ENOUGH = 32
 """Requests for which a batch waits no longer: the others travel while it is committed."""
+IDLE_S = 1.0
+"""A writer that has had nothing to do for this long gives its connection back."""
+_POSTINGS = {c.CaptureHold: 2, c.Refund: 2, c.Reverse: 64}
+"""The most postings that a command of a kind writes; a Post has its own."""
 LOOKUP_ATTEMPTS = 20
 LOOKUP_PAUSE_S = 0.5
 """A commit whose outcome is unknown is looked up for 10 seconds before its callers hear
@@ -40,11 +46,15 @@ UNAVAILABLE.
 
 
 class Answer(NamedTuple):
-    """What a submission gets: an outcome a request, and the signed checkpoint that covers them."""
+    """What a submission gets: an outcome a request, and the signed checkpoint that covers them.
+
+    `faults` holds the places of requests that failed by a fault of ours; their outcomes are empty.
+    """
 
     outcomes: list[Outcome]
     head: Head
     checkpoint: str
+    faults: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -54,15 +64,20 @@ class Submission:
     requests: Sequence[Request]
     future: asyncio.Future[Answer]
     deadline_s: float | None
+    commands: int = field(init=False)
     postings: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.postings = sum(
-            len(command.postings)
-            for request in self.requests
-            for command in request.commands
-            if type(command) is Post
-        )
+        commands = postings = 0
+        for request in self.requests:
+            commands += len(request.commands)
+            for command in request.commands:
+                if type(command) is Post:
+                    postings += len(command.postings)
+                else:
+                    postings += _POSTINGS.get(type(command), 0)
+        self.commands = commands
+        self.postings = postings
 
 
 class Sequencer:
@@ -76,6 +91,7 @@ class Sequencer:
         clock: Clock,
         random_bytes: Callable[[int], bytes],
         sign: Callable[[Memory], str],
+        check_key: Callable[[LedgerState], None],
         limits: BatchLimits,
         metrics: LedgerMetrics,
     ) -> None:
@@ -84,6 +100,7 @@ class Sequencer:
         self._clock = clock
         self._random_bytes = random_bytes
         self._sign = sign
+        self._check_key = check_key
         self._limits = limits
         self.metrics = metrics
         self._queue: deque[Submission] = deque()
@@ -92,6 +109,10 @@ class Sequencer:
         self._memory: Memory | None = None
         self._checkpoint: tuple[Head, str] | None = None
         self._closing = False
+        self._batches = 0
+        self._idle_since = 0
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._is_idle = False
         self._stopped = asyncio.Event()
         self.committed = asyncio.Event()
 
@@ -122,14 +143,58 @@ class Sequencer:
 
     async def run(self) -> None:
         """Takes and commits batches until `close`; run it as one task."""
-        while not (self._closing and not self._queue):
-            if not self._queue:
-                self._wake.clear()
-                await self._wake.wait()
-            else:
-                await self._let_arrive()
-            await self._commit(self._take())
-        self._stopped.set()
+        try:
+            while not (self._closing and not self._queue):
+                if not self._queue:
+                    self._wake.clear()
+                    await self._wake.wait()
+                else:
+                    await self._let_arrive()
+                await self._step()
+        finally:
+            self._closing = True
+            if self._idle_timer is not None:
+                self._idle_timer.cancel()
+            self._fail_all(self._queue)
+            self._queue.clear()
+            self._stopped.set()
+
+    async def _step(self) -> None:
+        submissions = self._take()
+        if not submissions:
+            if self._is_idle:
+                self._is_idle = False
+                await self._session.release()
+            return
+        try:
+            await self._commit(submissions)
+        finally:
+            self._fail_all(submissions)
+        self._batches += 1
+        if self._session.is_crowded():
+            await self._session.release()
+        elif self._idle_timer is None:
+            self._watch_idle()
+
+    def _watch_idle(self) -> None:
+        self._idle_since = self._batches
+        self._idle_timer = asyncio.get_running_loop().call_later(IDLE_S, self._look_idle)
+
+    def _look_idle(self) -> None:
+        if self._batches != self._idle_since or self._queue:
+            self._watch_idle()
+            return
+        self._idle_timer = None
+        self._is_idle = True
+        self._wake.set()
+
+    @staticmethod
+    def _fail_all(submissions: Iterable[Submission]) -> None:
+        """Answers whom nobody else answered: the writer has ended."""
+        for submission in submissions:
+            if not submission.future.done():
+                ended = TimebankError(Reason.SHUTTING_DOWN, "the writer has ended: call again")
+                submission.future.set_exception(ended)
 
     async def _let_arrive(self) -> None:
         """Lets requests that have reached the process join the queue.
@@ -156,7 +221,7 @@ class Sequencer:
         now_s = asyncio.get_running_loop().time()
         while self._queue:
             submission = self._queue[0]
-            items += len(submission.requests)
+            items += submission.commands
             postings += submission.postings
             full = (
                 items > self._limits.batch_items_max or postings > self._limits.batch_postings_max
@@ -190,7 +255,7 @@ class Sequencer:
             return
         except Exception as error:  # noqa: BLE001  # a fault of ours must reach its callers, not end the writer
             self._memory = None
-            await self._session.rollback()
+            await self._give_up()
             await self._isolate(submissions, error)
             return
         head, note = checkpoint
@@ -202,15 +267,51 @@ class Sequencer:
             start = end
 
     async def _isolate(self, submissions: list[Submission], error: Exception) -> None:
-        """After a fault of ours: carries each submission out alone, so that one cannot fail the
-        others.
+        """After a fault of ours: carries each submission out alone, and a large one in halves, so
+        that one request cannot fail the others.
         """
         _LOG.error("batch failed", submissions=len(submissions), exc_info=error)
-        if len(submissions) == 1:
+        if len(submissions) > 1:
+            for submission in submissions:
+                await self._commit([submission])
+        elif len(submissions[0].requests) > 1:
+            await self._halve(submissions[0], error)
+        else:
             _fail(submissions[0], error)
-            return
-        for submission in submissions:
-            await self._commit([submission])
+
+    async def _halve(self, submission: Submission, error: Exception) -> None:
+        requests = submission.requests
+        middle = len(requests) // 2
+        outcomes: list[Outcome] = []
+        faults: set[int] = set()
+        last: Answer | None = None
+        for part in (requests[:middle], requests[middle:]):
+            half = Submission(part, asyncio.get_running_loop().create_future(), None)
+            await self._commit([half])
+            failure = half.future.exception()
+            if isinstance(failure, TimebankError):
+                _fail(submission, failure)
+                return
+            start = len(outcomes)
+            if failure is not None:
+                outcomes.extend(Outcome() for _ in part)
+                faults.update(range(start, start + len(part)))
+                continue
+            last = half.future.result()
+            outcomes.extend(last.outcomes)
+            faults.update(start + place for place in last.faults)
+        if last is None:
+            _fail(submission, error)
+        elif not submission.future.done():
+            answer = Answer(outcomes, last.head, last.checkpoint, frozenset(faults))
+            submission.future.set_result(answer)
+
+    async def _give_up(self) -> None:
+        try:
+            await self._session.rollback()
+        except Exception as error:  # noqa: BLE001  # the fault before it is the one to tell
+            _LOG.error("rollback failed", exc_info=error)
+            await self._session.close()
 
     async def _write(self, submissions: list[Submission]) -> tuple[list[Outcome], tuple[Head, str]]:
         requests = [request for submission in submissions for request in submission.requests]
@@ -222,6 +323,7 @@ class Sequencer:
             random_bytes=self._random_bytes,
             encode=leaf.encode,
             limits=self._limits,
+            check_key=self._check_key,
         )
         started_s = asyncio.get_running_loop().time()
         try:
@@ -230,7 +332,7 @@ class Sequencer:
             self._memory = None
             memory = await self._resolve(batch, error)
         except BaseException:
-            await self._session.rollback()
+            await self._give_up()
             raise
         else:
             self._memory = memory
@@ -246,7 +348,11 @@ class Sequencer:
         """Signs the committed head once; a head that did not grow keeps its checkpoint."""
         known = self._checkpoint
         if known is None or known[0].size != memory.head.size:
-            known = (memory.head, self._sign(memory))
+            try:
+                known = (memory.head, self._sign(memory))
+            except TimebankError as error:
+                # It is committed: a reason that reads as a decline would be a lie.
+                raise TimebankError(Reason.SIGNER_UNAVAILABLE, error.message) from error
             self._checkpoint = known
         return known
 

@@ -66,7 +66,7 @@ async def register(runtime: Runtime) -> None:
         ),
         metrics=LedgerMetricFamilies(runtime.registry),
     )
-    ledgers = Ledgers(world)
+    ledgers = Ledgers(world, failed=runtime.failed)
     runtime.on_drain(ledgers.close)
     await ledgers.check_keys()
     proofs = Proofs(ledgers)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import grpc
 import grpc.aio
 
 from ledger.domain import commands as c
@@ -139,8 +140,10 @@ class WriteRpcs(LedgerServiceServicer):
         results: list[command_pb2.BatchItemResult | None] = [None] * len(items)
         chains, positions = _chains_from_wire(CommandReader(ledger_id), items, results)
         answer = await self.writes.many(ledger_id, chains, current_call())
-        for position, outcome in zip(positions, answer.outcomes, strict=True):
-            results[position] = _outcome_to_wire(ledger_id, outcome)
+        for place, (position, outcome) in enumerate(zip(positions, answer.outcomes, strict=True)):
+            results[position] = (
+                _fault_to_wire() if place in answer.faults else _outcome_to_wire(ledger_id, outcome)
+            )
         return ledger_service_pb2.BatchExecuteResponse(
             results=results,  # type: ignore[arg-type]  # every place was filled
             checkpoint=answer.checkpoint,
@@ -218,7 +221,7 @@ def _chains_from_wire(
     """Reads the items; those that break a rule get their result at once and travel no further."""
     chains: list[Chain] = []
     positions: list[int] = []
-    postings = 0
+    count = postings = 0
     for position, item in enumerate(items):
         try:
             request_id = uuid_bytes(item.request_id)
@@ -228,9 +231,17 @@ def _chains_from_wire(
         except TimebankError as error:
             results[position] = command_pb2.BatchItemResult(error=status_proto(error))
             continue
+        count += len(commands)
         for command in commands:
             if type(command) is c.Post:
                 postings += len(command.postings)
+    if count > ITEMS_MAX:
+        raise TimebankError(
+            Reason.BATCH_TOO_LARGE,
+            f"items: expected at most {ITEMS_MAX} commands in all, got {count};"
+            " send several batches",
+            field="items",
+        )
     if postings > POSTINGS_MAX:
         raise invalid("items", f"expected at most {POSTINGS_MAX} postings in all, got {postings}")
     return chains, positions
@@ -241,6 +252,14 @@ def _chain_to_wire(
 ) -> command_pb2.ChainResult:
     results = [result_to_wire(ledger_id, entry) for entry in entries]
     return command_pb2.ChainResult(results=results, replayed=replayed)
+
+
+def _fault_to_wire() -> command_pb2.BatchItemResult:
+    """Says that an item failed by a fault of the server's, which its log tells."""
+    result = command_pb2.BatchItemResult()
+    result.error.code = grpc.StatusCode.INTERNAL.value[0]
+    result.error.message = "internal error: this item was not carried out"
+    return result
 
 
 def _outcome_to_wire(ledger_id: str, outcome: Outcome) -> command_pb2.BatchItemResult:

@@ -11,19 +11,23 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import asyncpg
 import sqlalchemy
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.store import postgresql_sql, sqlite_sql
 from ledger.store.statements import LockHead, Plan, Read, Row, Statement, Write
-from timebank.database import Databases, translate_database_error
+from timebank.database import DATABASE_ERRORS, Databases, translate_database_error
 from timebank.database.sqlite import BUSY_MS
 
 T = TypeVar("T")
 
-_SYNC_REPLICATION = "synchronous"
+_LOG = structlog.get_logger("ledger.database")
+_WRITERS: WeakKeyDictionary[sqlalchemy.Engine, asyncio.Lock] = WeakKeyDictionary()
+"""SQLite has one writer: who waits for it here leaves the event loop to the one who writes."""
 INLINE_ROWS_MAX = 256
 """Writes of more rows than this leave the event loop to others."""
 
@@ -46,7 +50,15 @@ class WriterSession(Protocol):
         ...
 
     async def close(self) -> None:
-        """Drops the connection; the next run opens another one."""
+        """Drops the connection; the next run opens another one. Never raises."""
+        ...
+
+    async def release(self) -> None:
+        """Gives the connection back between transactions; the next run takes one again."""
+        ...
+
+    def is_crowded(self) -> bool:
+        """Tells whether every connection is taken, so that others may wait for this one."""
         ...
 
 
@@ -68,12 +80,7 @@ class PostgresqlSession:
             if begin:
                 await driver.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
             result = await self._drive(driver, ledger_no, plan)
-        except (
-            OSError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            sqlalchemy.exc.DBAPIError,
-        ) as error:
+        except DATABASE_ERRORS as error:
             await self.close()
             raise translate_database_error(error) from error
         if commit:
@@ -115,9 +122,9 @@ class PostgresqlSession:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             await self.close()
             raise UnknownCommit(str(error)) from error
-        if any(_SYNC_REPLICATION in text for text in self._warnings):
+        if self._warnings:
             await self.close()
-            raise UnknownCommit(self._warnings[0])
+            raise UnknownCommit("; ".join(self._warnings))
 
     async def _open(self) -> Any:
         self._connection = await self._engine.connect()
@@ -147,8 +154,28 @@ class PostgresqlSession:
             driver.remove_log_listener(self._note_warning)
             driver.terminate()
         if connection is not None:
-            await connection.invalidate()
-            await connection.close()
+            try:
+                await connection.invalidate()
+                await connection.close()
+            except Exception as error:  # noqa: BLE001  # it is dropped either way
+                _LOG.warning("dropping a connection failed", exc_info=error)
+
+    async def release(self) -> None:
+        """Gives the connection back to the pool."""
+        connection, driver = self._connection, self._driver
+        self._connection = self._driver = None
+        if driver is not None:
+            driver.remove_log_listener(self._note_warning)
+        if connection is not None:
+            try:
+                await connection.close()
+            except Exception as error:  # noqa: BLE001  # the pool opens another one
+                _LOG.warning("giving a connection back failed", exc_info=error)
+
+    def is_crowded(self) -> bool:
+        """Tells whether the pool has no connection left."""
+        pool: Any = self._engine.pool
+        return bool(pool.checkedout() >= pool.size())
 
 
 class SqliteSession:
@@ -163,19 +190,25 @@ class SqliteSession:
         self._engine = engine
         self._thread = ThreadPoolExecutor(1, "sqlite-writer")
         self._connection: sqlalchemy.Connection | None = None
+        self._writers = _WRITERS.setdefault(engine, asyncio.Lock())
+        self._is_writer = False
 
     async def run(
         self, ledger_no: int, plan: Plan[T], *, begin: bool = False, commit: bool = False
     ) -> T:
         """Runs a plan, statement by statement."""
         try:
+            if begin and not self._is_writer:
+                await self._writers.acquire()
+                self._is_writer = True
             driver = self._open()
             if begin:
                 await self._begin(driver)
             result = await self._drive(driver, ledger_no, plan)
             if commit:
                 await self._in_thread(self._opened().commit)
-        except (sqlite3.Error, sqlalchemy.exc.DBAPIError) as error:
+                self._end_writing()
+        except DATABASE_ERRORS as error:
             await self.close()
             raise translate_database_error(error) from error
         return result
@@ -225,8 +258,25 @@ class SqliteSession:
     async def close(self) -> None:
         """Drops the connection after what its thread is doing."""
         connection, self._connection = self._connection, None
-        if connection is not None:
-            await self._in_thread(connection.close)
+        try:
+            if connection is not None:
+                await self._in_thread(connection.close)
+        except Exception as error:  # noqa: BLE001  # it is dropped either way
+            _LOG.warning("dropping a connection failed", exc_info=error)
+        finally:
+            self._end_writing()
+
+    def _end_writing(self) -> None:
+        if self._is_writer:
+            self._is_writer = False
+            self._writers.release()
+
+    async def release(self) -> None:
+        """Keeps the connection: a file has as many as are asked for."""
+
+    def is_crowded(self) -> bool:
+        """Says no: a file has as many connections as are asked for."""
+        return False
 
 
 def _execute_sqlite(driver: sqlite3.Connection, ledger_no: int, statement: Statement) -> list[Row]:

@@ -58,6 +58,15 @@ async def list_ledgers(reader: AsyncEngine, *, after: str, limit: int) -> list[L
         return [_row(row) for row in await connection.execute(query)]
 
 
+async def holder_of_origin(reader: AsyncEngine, log_origin: str) -> str | None:
+    """Gives the id of the ledger whose log has this origin."""
+    async with reading(reader) as connection:
+        found: str | None = await connection.scalar(
+            sa.select(_L.ledger_id).where(_L.log_origin == log_origin)
+        )
+    return found
+
+
 async def next_number(reader: AsyncEngine) -> int:
     """Gives the number that the next ledger takes."""
     async with reading(reader) as connection:

@@ -44,6 +44,8 @@ ledgers = Table(
     PrimaryKeyConstraint("ledger_no"),
     # Finds a ledger by the id in its resource name.
     Index("ledgers_by_id", "ledger_id", unique=True),
+    # Keeps two logs from signing under one name.
+    Index("ledgers_by_origin", "log_origin", unique=True),
     sqlite_with_rowid=False,
     info={"role": PROJECTION},
 )

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
+import structlog
+
 from ledger.batch import BatchLimits
 from ledger.domain import commands as c
 from ledger.domain.fold import LedgerState
@@ -11,15 +13,25 @@ from ledger.memory import Memory
 from ledger.metrics import LedgerMetricFamilies, LedgerMetrics
 from ledger.sequencer import Sequencer
 from ledger.store.batches import Head
-from ledger.store.dialects import open_session
-from ledger.store.ledgers import LedgerRow, add_ledger, find_ledger, list_ledgers, next_number
+from ledger.store.dialects import UnknownCommit, open_session
+from ledger.store.ledgers import (
+    LedgerRow,
+    add_ledger,
+    find_ledger,
+    holder_of_origin,
+    list_ledgers,
+    next_number,
+)
 from timebank.auth import Principal
 from timebank.clock import Clock
-from timebank.database import Databases
+from timebank.database import DATABASE_ERRORS, Databases
 from timebank.errors import Reason, TimebankError
 from timebank.signing import KeyRing, Signer
 from timebank.tlog.checkpoint import Checkpoint, sign_checkpoint
 
+_LOG = structlog.get_logger("ledger.ledgers")
+ADD_ATTEMPTS = 10
+"""Other processes may take a number first."""
 PAGE_LEDGERS = 1_000
 """Ledgers whose keys are checked with one query."""
 
@@ -48,8 +60,11 @@ class Handle(NamedTuple):
 class Ledgers:
     """The ledgers of a database, each opened when it is first used."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, failed: asyncio.Event | None = None) -> None:
         self.world = world
+        self._failed = failed
+        self._creating = asyncio.Lock()
+        self._empty: set[str] = set()
         self._handles: dict[str, Handle] = {}
         self._opening = asyncio.Lock()
         self._signers: dict[str, Signer] = {}
@@ -62,7 +77,7 @@ class Ledgers:
         if principal is not None and not principal.may_use(ledger_id):
             raise not_found(ledger_id)
         handle = self._handles.get(ledger_id)
-        if handle is not None:
+        if handle is not None and ledger_id not in self._empty:
             return handle
         row = await find_ledger(self.world.databases.reader, ledger_id)
         if row is None or not row.head.size:
@@ -99,8 +114,24 @@ class Ledgers:
         """Makes a ledger and its first entries.
 
         Raises SIGNING_KEY_MISSING when this server lacks the key of its origin, LEDGER_EXISTS,
-        REQUEST_ID_REUSED.
+        REQUEST_ID_REUSED, LEDGER_NOT_FOUND for a ledger that is not the caller's, VALIDATION_FAILED
+        for the origin of another log.
         """
+        if not principal.may_use(ledger_id):
+            raise not_found(ledger_id)
+        async with self._creating:
+            return await self._create(ledger_id, command, principal, request_id)
+
+    async def _create(
+        self, ledger_id: str, command: c.CreateLedger, principal: Principal, request_id: bytes
+    ) -> LedgerState:
+        holder = await holder_of_origin(self.world.databases.reader, command.log_origin)
+        if holder not in (None, ledger_id):
+            raise TimebankError(
+                Reason.VALIDATION_FAILED,
+                f"log_origin: another ledger has {command.log_origin}; give each log its own",
+                field="log_origin",
+            )
         row = await find_ledger(self.world.databases.reader, ledger_id)
         if row is None:
             signer = self.world.keyring.signer(command.log_origin)
@@ -109,15 +140,25 @@ class Ledgers:
             signer = self._signer(row.state.log_origin, row.state.verifier_keys[0])
         else:
             signer = self.world.keyring.signer(command.log_origin)
+        if not row.head.size:
+            self._empty.add(ledger_id)
         handle = self._handles.get(ledger_id) or await self._open(row)
         request = c.make_request(
             (command._replace(verifier_key=signer.vkey),),
             caller=principal.name,
             request_id=request_id,
         )
-        answer = await handle.sequencer.submit([request])
-        if answer.outcomes[0].error is not None:
-            raise answer.outcomes[0].error
+        try:
+            answer = await handle.sequencer.submit([request])
+            if answer.outcomes[0].error is not None:
+                raise answer.outcomes[0].error
+        except BaseException:
+            if ledger_id in self._empty:
+                self._empty.discard(ledger_id)
+                del self._handles[ledger_id]
+                await handle.sequencer.close()
+            raise
+        self._empty.discard(ledger_id)
         state = (await self.row(ledger_id, None)).state
         self._handles[ledger_id] = handle._replace(time_zone=state.time_zone)
         return state
@@ -126,14 +167,24 @@ class Ledgers:
         reader = self.world.databases.reader
         session = open_session(self.world.databases)
         state = LedgerState(ledger_id, log_origin=log_origin)
-        try:
-            await session.run(await next_number(reader), add_ledger(state), begin=True, commit=True)
-        finally:
-            await session.close()
+        for attempt in range(ADD_ATTEMPTS):
+            number = await next_number(reader)
+            try:
+                await session.run(number, add_ledger(state), begin=True, commit=True)
+            except UnknownCommit as error:
+                _LOG.warning("commit outcome unknown", ledger=ledger_id, cause=str(error))
+            except DATABASE_ERRORS:
+                # Another process took the number or the id; a mistake of ours fails every time.
+                if attempt == ADD_ATTEMPTS - 1:
+                    raise
+            finally:
+                await session.close()
             row = await find_ledger(reader, ledger_id)
-        if row is None:
-            raise not_found(ledger_id)
-        return row
+            if row is not None:
+                return row
+        raise TimebankError(
+            Reason.DATABASE_UNAVAILABLE, "the database did not keep the new ledger: call again"
+        )
 
     async def _open(self, row: LedgerRow) -> Handle:
         async with self._opening:
@@ -147,13 +198,26 @@ class Ledgers:
                     clock=world.clock,
                     random_bytes=world.random_bytes,
                     sign=self.sign_memory,
+                    check_key=self._check_signer,
                     limits=world.limits,
                     metrics=LedgerMetrics(world.metrics, ledger_id),
                 )
                 task = asyncio.create_task(sequencer.run(), name=f"sequencer {ledger_id}")
+                task.add_done_callback(self._writer_ended)
                 handle = Handle(row.ledger_no, ledger_id, row.state.time_zone, sequencer, task)
                 self._handles[ledger_id] = handle
             return handle
+
+    def _writer_ended(self, task: asyncio.Task[None]) -> None:
+        """Ends the process when a writer failed: nobody would answer its callers."""
+        if task.cancelled() or task.exception() is None:
+            return
+        _LOG.critical("writer failed", task=task.get_name(), exc_info=task.exception())
+        if self._failed is not None:
+            self._failed.set()
+
+    def _check_signer(self, state: LedgerState) -> None:
+        self._signer(state.log_origin, state.verifier_keys[-1])
 
     async def close(self) -> None:
         """Lets every writer finish what is queued."""
