@@ -116,7 +116,7 @@ def full(server: ServerProcess, path: pathlib.Path) -> Iterator[None]:
         resource.prlimit(server.id, resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("hurt", [locked, full])
+@pytest.mark.parametrize("hurt", [pytest.param(locked, marks=pytest.mark.slow), full])
 async def test_a_sqlite_file_that_refuses_writes_is_told_and_serves_again_afterwards(
     bank: Bank, serve: Serve, sqlite_url: str, hurt: Hurt
 ) -> None:

@@ -15,7 +15,7 @@ from timebank.client import CheckpointView, verify_checkpoint
 from timebank.errors import MEANINGS
 from timebank.ledger.v1.ledger_service_pb2 import CommandResponse, PostEntryRequest
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 CLIENT_PROCESSES = 8
 PAYMENTS = 40
 TASKS = 8

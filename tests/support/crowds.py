@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
@@ -46,6 +46,7 @@ PURSE = 10_000_000
 CALL_TIMEOUT_S = 30.0
 GIVE_UP_S = 180.0
 BACKOFF_S = 0.05
+HEADS_PROVEN_MAX = 40
 REPEATED = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -190,7 +191,7 @@ class Bank:
         async with LedgerClient.connect(address, ledger=LEDGER_ID) as client:
             now = verify_checkpoint((await client.checkpoint()).note, self.verifier_key)
             seen = {head.size: head for head in self.heads}
-            for head in [*list(seen.values())[-40:]]:
+            for head in list(seen.values())[-HEADS_PROVEN_MAX:]:
                 proof = await client.consistency_proof(head.size, second_size=now.size)
                 verify_consistency(proof, first=head, second=now)
 
@@ -277,4 +278,5 @@ class Crowd:
 
 async def elapse(seconds: float) -> None:
     """The pause of the retry recipe, between a refusal and the next attempt."""
-    await asyncio.wait([asyncio.ensure_future(asyncio.Event().wait())], timeout=seconds)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), seconds)
