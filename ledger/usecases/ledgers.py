@@ -127,9 +127,11 @@ class Ledgers:
     ) -> LedgerState:
         holder = await holder_of_origin(self.world.databases.reader, command.log_origin)
         if holder not in (None, ledger_id):
+            what = f"another ledger has {command.log_origin}; give each log its own"
             raise TimebankError(
                 Reason.VALIDATION_FAILED,
-                f"log_origin: another ledger has {command.log_origin}; give each log its own",
+                f"log_origin: {what}",
+                violations=[("log_origin", what)],
                 field="log_origin",
             )
         row = await find_ledger(self.world.databases.reader, ledger_id)

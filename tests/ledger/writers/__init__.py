@@ -1,0 +1,1 @@
+"""Tests of the writers of ledgers when something fails or is short."""
