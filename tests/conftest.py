@@ -1,8 +1,12 @@
 """Fixtures that every test may ask for: databases of both kinds and real server processes."""
 
+import os
 import pathlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+
+# Tests start programs while gRPC's threads run; its own fork handlers would get in their way.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 import pytest
 

@@ -23,7 +23,7 @@ from timebank.errors import Reason, TimebankError
 PREFIX = "TIMEBANK_"
 SEPARATOR = "__"
 """Stands between section and key: TIMEBANK_SERVER__WORKERS is `workers` of `[server]`."""
-FILE_BYTES_MAX = 1_048_576
+FILE_BYTES_MAX = 16_384
 SHOWN_CHARACTERS_MAX = 60
 INTEGER_SHOWN_MAX = 2**64
 """Python refuses to write very large numbers in decimal."""

@@ -10,6 +10,7 @@ halving the call, so that its neighbours do not pay for it.
 """
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
@@ -28,6 +29,10 @@ ITEMS_MAX = 1_000
 POSTINGS_MAX = 32_000
 BYTES_MAX = 4 * 1024 * 1024
 CALLS_MAX = 2
+SHARED_ITEMS_MIN = 16
+"""A queue of more is shared out over the free lines, so that one call travels while another is
+carried out; fewer are not worth a second call.
+"""
 SPLIT_REASONS = frozenset({Reason.VALIDATION_FAILED, Reason.BATCH_TOO_LARGE})
 """Reasons for which the server refuses a whole call although one item may be to blame."""
 
@@ -71,7 +76,7 @@ class Batcher:
         self._queue.append(_Waiting(item, count_postings(item), item.ByteSize(), outcome))
         if not self._flush_planned and len(self._under_way) < self._calls_max:
             self._flush_planned = True
-            loop.call_soon(self._flush)
+            loop.call_soon(self._flush, context=contextvars.Context())
         return await outcome
 
     async def drain(self) -> None:
@@ -90,17 +95,20 @@ class Batcher:
     def _flush(self) -> None:
         self._flush_planned = False
         while self._queue and len(self._under_way) < self._calls_max:
-            batch = self._take()
+            lines_free = self._calls_max - len(self._under_way)
+            share = -(-len(self._queue) // lines_free)  # rounded up
+            batch = self._take(min(max(share, SHARED_ITEMS_MIN), self._items_max))
             if batch:
-                task = asyncio.create_task(self._send(batch))
+                # A call carries items of many: it must look like nobody's in particular.
+                task = asyncio.create_task(self._send(batch), context=contextvars.Context())
                 self._under_way.add(task)
                 task.add_done_callback(partial(self._sent, batch))
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self, items_max: int) -> list[_Waiting]:
         """Takes the next items that fit one call, leaving out those nobody waits for any more."""
         batch: list[_Waiting] = []
         postings = size_bytes = 0
-        while self._queue and len(batch) < self._items_max:
+        while self._queue and len(batch) < items_max:
             waiting = self._queue[0]
             if not waiting.outcome.done():
                 postings += waiting.postings

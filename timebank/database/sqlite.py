@@ -19,6 +19,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from timebank.errors import Reason, TimebankError
 
 BUSY_MS = 5_000
+WAL_PAGES = 16_000
+"""Pages (64 MiB) after which the log of changes is copied into the file: a page that changes often
+is copied once.
+"""
 READERS_MAX = 8
 READER_WAIT_SECONDS = 5
 CACHE_KIB = 65_536
@@ -29,6 +33,7 @@ _WRITER = (
     *_EVERY_CONNECTION,
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
+    f"PRAGMA wal_autocheckpoint = {WAL_PAGES}",
     "PRAGMA foreign_keys = ON",
 )
 _READER = (*_EVERY_CONNECTION, "PRAGMA query_only = ON")

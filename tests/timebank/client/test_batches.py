@@ -48,9 +48,17 @@ async def test_a_lone_post_is_sent_at_once(fake: FakeLedger, client: LedgerClien
 async def test_posts_of_one_moment_travel_in_one_call(
     fake: FakeLedger, client: LedgerClient
 ) -> None:
+    results = await asyncio.gather(*(start(client, id_) for id_ in IDS[:16]))
+    assert [result.index for result in results] == list(range(16))
+    assert [len(request.items) for request in fake.requests] == [16]
+
+
+async def test_many_posts_of_one_moment_are_shared_out_over_the_free_calls(
+    fake: FakeLedger, client: LedgerClient
+) -> None:
     results = await asyncio.gather(*(start(client, id_) for id_ in IDS[:64]))
-    assert [result.index for result in results] == list(range(64))
-    assert [len(request.items) for request in fake.requests] == [64]
+    assert sorted(result.index for result in results) == list(range(64))
+    assert [len(request.items) for request in fake.requests] == [32, 32]
 
 
 async def test_what_queues_while_calls_are_under_way_goes_together_next(
