@@ -16,6 +16,7 @@ from ledger.domain import commands as c
 from ledger.domain.book import Book, Outcome
 from ledger.sequencer import Sequencer, Submission
 from ledger.store.dialects import PostgresqlSession, SqliteSession, UnknownCommit
+from ledger.usecases.entries import _HeadWatch
 from ledger.usecases.ledgers import Handle, Ledgers
 from tests.ledger.rpc.sweepers import HandSweeper
 from tests.support.commands import MEMBER, MERCHANT, POINTS, REDEMPTION, new_id, opening, post
@@ -218,3 +219,44 @@ async def test_a_second_writer_of_a_file_waits_without_holding_the_loop(
     await first.close()
     await second.close()
     engine.dispose()
+
+
+async def test_a_writer_without_work_gives_its_connection_back(
+    tmp_path: pathlib.Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.sequencer.IDLE_S", 0.01)
+    given_back = asyncio.Event()
+    release = Sequencer._step
+
+    async def step(writer: Sequencer) -> None:
+        idle = writer._is_idle
+        await release(writer)
+        if idle:
+            given_back.set()
+
+    monkeypatch.setattr(Sequencer, "_step", step)
+    async with ledger_world(tmp_path, database_url) as world:
+        async with asyncio.timeout(5):
+            await given_back.wait()
+        assert await world.open(balance=3)
+
+
+async def test_watching_goes_on_after_a_failed_poll(
+    tmp_path: pathlib.Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    look = _HeadWatch._look
+
+    async def flaky(watch: _HeadWatch) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise RuntimeError("broken")
+        await look(watch)
+
+    monkeypatch.setattr(_HeadWatch, "_look", flaky)
+    async with several(tmp_path, database_url, monkeypatch):
+        ledgers = HandSweeper.latest.ledgers
+        watch = _HeadWatch(ledgers, await ledgers.handle("weihai", None))
+        async with watch:
+            assert await watch.grew_beyond(0, 5)
