@@ -260,3 +260,11 @@ async def test_watching_goes_on_after_a_failed_poll(
         watch = _HeadWatch(ledgers, await ledgers.handle("weihai", None))
         async with watch:
             assert await watch.grew_beyond(0, 5)
+
+
+async def test_a_batch_of_more_commands_than_one_transaction_takes_is_refused(
+    world: LedgerWorld,
+) -> None:
+    movement = post(REDEMPTION, "ledgers/weihai/accounts/a", "ledgers/weihai/accounts/b", 1)
+    chains = [[movement, movement]] * 4_001
+    assert await refused(world.batch(chains)) is Reason.BATCH_TOO_LARGE
