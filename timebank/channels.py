@@ -92,6 +92,7 @@ def channel_options(*, message_bytes_max: int = MESSAGE_BYTES_MAX) -> list[Optio
     return [
         ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
         ("grpc.enable_retries", 1),
+        ("grpc.per_rpc_retry_buffer_size", message_bytes_max),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -9,7 +9,7 @@ known one; every problem is told at once.
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -32,6 +32,10 @@ def _address(text: str) -> str:
     return text
 
 
+_SECRETS = frozenset({"password", "passfile", "sslpassword"})
+"""Parameters of a database url that may not stand in a configuration."""
+
+
 def _database_url(text: str) -> str:
     """Checks the kind of a database url, and that no secret stands in it."""
     scheme, _, rest = text.partition("://")
@@ -43,7 +47,8 @@ def _database_url(text: str) -> str:
         if not rest.startswith("/") or len(rest) < 2 or rest == "/:memory:" or "?" in rest:
             raise ValueError("expected a file: sqlite:///path or, from the root, sqlite:////path")
         return text
-    if urlsplit(text).password is not None:
+    parts = urlsplit(text)
+    if parts.password is not None or _SECRETS.intersection(parse_qs(parts.query)):
         raise ValueError(
             "expected a url without a password; write the password into a file "
             "and set database.password_file"

@@ -251,6 +251,8 @@ _BARE_REASONS = {
     _C.PERMISSION_DENIED: Reason.SCOPE_MISSING,
 }
 """Reasons of statuses that the transport or a proxy made, without our details."""
+_OVERSIZE = "larger than max"
+"""Stands in what gRPC itself says of a message that is too long."""
 
 
 def from_rpc_error(error: grpc.RpcError) -> TimebankError:
@@ -264,6 +266,8 @@ def from_rpc_error(error: grpc.RpcError) -> TimebankError:
             return from_status(status)
     code = call.code()
     reason = _BARE_REASONS.get(code, Reason.VALIDATION_FAILED)
+    if code is _C.RESOURCE_EXHAUSTED and _OVERSIZE in (call.details() or ""):
+        reason = Reason.BATCH_TOO_LARGE
     return TimebankError(reason, f"{code.name}: {call.details() or 'no details'}", code=code.name)
 
 

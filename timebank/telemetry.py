@@ -21,7 +21,10 @@ def open_logger(stream: TextIO, *, level: str, format: str) -> FilteringBoundLog
     console.
     """
     last: Processor = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        # Not the default traceback: it shows local variables, and with them tokens.
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         if format == "console"
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )

@@ -204,9 +204,10 @@ def test_a_database_of_another_kind_is_refused(url: str) -> None:
     assert "database.url" in problems(None, {"TIMEBANK_DATABASE__URL": url})
 
 
-def test_a_password_in_the_database_url_is_refused_and_not_shown() -> None:
+@pytest.mark.parametrize("url", ["me:sesame@host/db", "me@host/db?password=sesame"])
+def test_a_password_in_the_database_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(TimebankError) as caught:
-        load_config(None, {"TIMEBANK_DATABASE__URL": "postgresql://me:sesame@host/db"})
+        load_config(None, {"TIMEBANK_DATABASE__URL": f"postgresql://{url}"})
     assert "password_file" in caught.value.message
     assert "sesame" not in str(caught.value)
 

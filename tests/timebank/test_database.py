@@ -80,6 +80,12 @@ async def test_a_mistake_in_the_program_stays_the_error_it_is(databases: Databas
         assert raised.value is caught.value
 
 
+async def test_a_failure_does_not_tell_the_values_of_its_statement(databases: Databases) -> None:
+    for engine in (databases.reader, databases.lookups, databases.writer):
+        synchronous = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+        assert synchronous.hide_parameters
+
+
 async def test_a_closed_database_can_be_opened_again(database_url: str) -> None:
     for _ in range(2):
         opened = open_databases(DatabaseConfig(url=database_url))

@@ -107,6 +107,12 @@ def test_a_status_without_our_details_gets_the_nearest_reason(
     assert error.message == f"{code.name}: text"
 
 
+def test_a_message_that_grpc_finds_too_long_is_a_batch_too_large() -> None:
+    text = "Received message larger than max (70000 vs. 65536)"
+    error = from_rpc_error(rpc_error(grpc.StatusCode.RESOURCE_EXHAUSTED, text))
+    assert error.reason is Reason.BATCH_TOO_LARGE
+
+
 @pytest.mark.parametrize(("domain", "reason"), [("other", "QUEUE_FULL"), (DOMAIN, "NEWER")])
 def test_a_reason_that_is_not_ours_is_not_taken_for_one(domain: str, reason: str) -> None:
     packed = any_pb2.Any()

@@ -71,6 +71,7 @@ def _open(
     engine = create_async_engine(
         make_url(database.url).set(drivername="postgresql+asyncpg"),
         connect_args=arguments,
+        hide_parameters=True,
         isolation_level=isolation_level,
         pool_size=database.connections_max,
         max_overflow=0,

@@ -100,6 +100,7 @@ def open_writer(path: Path) -> Engine:
     """Opens the synchronous engine that writes; its connections may move between threads."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
+        hide_parameters=True,
         connect_args={"check_same_thread": False},
         pool_size=1,
         max_overflow=-1,
@@ -112,6 +113,7 @@ def open_reader(path: Path) -> AsyncEngine:
     """Opens the asynchronous engine that reads snapshots and cannot write."""
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
+        hide_parameters=True,
         pool_size=READERS_MAX,
         max_overflow=0,
         pool_timeout=READER_WAIT_SECONDS,
@@ -126,6 +128,7 @@ def open_lookups(path: Path) -> Engine:
     """
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
+        hide_parameters=True,
         connect_args={"check_same_thread": False},
         pool_size=READERS_MAX,
         max_overflow=0,

@@ -206,6 +206,9 @@ async def _work(config: Config, parent: Connection) -> None:
     registers = [service.register for service in services]
     process = await open_server(config, registers, share_port=True, http=False)
     stopped = catch_signals()
+    # Ctrl-C reaches the whole group: it is the parent that decides, and says so by SIGTERM.
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     runtime = process.runtime
     take_library_logs(runtime.logger, level=config.log.level)
 
@@ -215,7 +218,10 @@ async def _work(config: Config, parent: Connection) -> None:
 
     runtime.spawn("parent", watch_parent())
     parent.send_bytes(b"serving")
-    await process.stop(await until_stopped(runtime, stopped))
+    drain_s = await until_stopped(runtime, stopped)
+    # Whoever signals the group is followed by the parent: the second word must not cut the drain.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    await process.stop(drain_s)
     check_failure(runtime)
 
 
