@@ -1,4 +1,4 @@
-"""The sweeper: enters what expired on accounts that nobody touches."""
+"""The sweeper: enters what expired on accounts that nobody touches, and forgets old outcomes."""
 
 import asyncio
 
@@ -7,13 +7,18 @@ import structlog
 from ledger.domain import commands as c
 from ledger.domain.book import EXPIRY_CALLER
 from ledger.store import reads
+from ledger.store.dialects import open_session
 from ledger.store.ledgers import list_ledgers
+from ledger.store.outcomes import ROWS_MAX, forget_outcomes
 from ledger.usecases.ledgers import Handle, Ledgers
 
 _LOG = structlog.get_logger("ledger.sweeper")
 SWEEP_ACCOUNTS_MAX = 1_000
 LEDGERS_MAX = 10_000
 ROUNDS_MAX = 1_000
+FORGET_EVERY_US = 3_600 * 1_000_000
+OUTCOMES_KEPT_US = 31 * 86_400 * 1_000_000
+"""A decline answers its retries for 31 days: the contract promises 30."""
 
 
 class Sweeper:
@@ -22,6 +27,7 @@ class Sweeper:
     def __init__(self, ledgers: Ledgers, *, interval_s: float) -> None:
         self._ledgers = ledgers
         self._interval_s = interval_s
+        self._forgot_us: dict[int, int] = {}
 
     async def run(self) -> None:
         """Sweeps again and again until cancelled; a round that fails is logged and tried again."""
@@ -45,9 +51,28 @@ class Sweeper:
             try:
                 handle = await self._ledgers.handle(ledger_id, None)
                 touched += await self._sweep_ledger(handle)
+                await self._forget(handle)
             except Exception as error:  # noqa: BLE001  # the next ledger is none the worse for it
                 _LOG.warning("sweep of a ledger failed", ledger=ledger_id, exc_info=error)
         return touched
+
+    async def _forget(self, handle: Handle) -> None:
+        """Forgets, once an hour, the outcomes of a ledger that are old enough."""
+        world = self._ledgers.world
+        now_us = world.clock.now_us()
+        last_us = self._forgot_us.get(handle.ledger_no)
+        if last_us is not None and now_us < last_us + FORGET_EVERY_US:
+            return
+        session = open_session(world.databases)
+        try:
+            plan = forget_outcomes(now_us - OUTCOMES_KEPT_US)
+            forgotten = await session.run(handle.ledger_no, plan, begin=True, commit=True)
+        finally:
+            await session.close()
+        if forgotten < ROWS_MAX:
+            self._forgot_us[handle.ledger_no] = now_us
+        if forgotten:
+            _LOG.info("old outcomes forgotten", ledger=handle.ledger_id, rows=forgotten)
 
     async def _sweep_ledger(self, handle: Handle) -> int:
         world = self._ledgers.world
