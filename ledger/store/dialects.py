@@ -233,19 +233,21 @@ class SqliteSession:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._engine.connect()
-        driver: sqlite3.Connection = self._connection.connection.driver_connection  # type: ignore[assignment]  # pysqlite's own connection
+            self._driver().execute("PRAGMA busy_timeout = 0")
+        return self._driver()
+
+    def _driver(self) -> sqlite3.Connection:
+        driver: sqlite3.Connection = self._opened().connection.driver_connection  # type: ignore[assignment]  # pysqlite's own connection
         return driver
 
     async def _begin(self, driver: sqlite3.Connection) -> None:
         """Begins at once, or waits for another program's lock in the thread: the loop serves on."""
-        driver.execute("PRAGMA busy_timeout = 0")
         try:
             self._opened().begin()
         except sqlalchemy.exc.OperationalError:
             driver.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             await self._in_thread(self._opened().begin)
-        else:
-            driver.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            driver.execute("PRAGMA busy_timeout = 0")
 
     def _opened(self) -> sqlalchemy.Connection:
         assert self._connection is not None, "opened by run"

@@ -125,7 +125,9 @@ async def test_an_added_row_is_found(hand: Hand, table_name: str) -> None:
 
 async def test_an_added_ledger_without_a_head_is_found(hand: Hand) -> None:
     row = await hand.row(schema.ledgers)
-    await hand.add(schema.ledgers, row | {"ledger_no": FAR, "ledger_id": "another"})
+    await hand.add(
+        schema.ledgers, row | {"ledger_no": FAR, "ledger_id": "another", "log_origin": "x"}
+    )
     assert await found_in(hand) == ("heads", WHOLE_ROW)
 
 
