@@ -30,7 +30,7 @@ from timebank.clock import Clock
 from timebank.errors import Reason, TimebankError
 
 _LOG = structlog.get_logger("ledger.sequencer")
-QUIET_PASSES = 8
+QUIET_PASSES = 3
 """Passes of the event loop without a new request after which a batch is taken."""
 ARRIVED_ENOUGH = 32
 """Requests for which a batch waits no longer: the others travel while it is committed."""
