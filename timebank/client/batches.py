@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from timebank.client.answers import item_from_wire
 from timebank.client.calls import Caller, Method
-from timebank.client.failures import duplicate
+from timebank.client.failures import duplicate, name_request
 from timebank.client.requests import count_postings
 from timebank.client.views import ChainResult
 from timebank.errors import Reason, TimebankError
@@ -163,6 +163,7 @@ def _deliver(batch: Sequence[_Waiting], response: BatchExecuteResponse) -> None:
         except TimebankError as error:  # an answer beyond what this client can read
             outcome = error
         if isinstance(outcome, TimebankError):
+            name_request(outcome, waiting.item.request_id)
             waiting.outcome.set_exception(outcome)
         else:
             waiting.outcome.set_result(outcome)
@@ -171,4 +172,6 @@ def _deliver(batch: Sequence[_Waiting], response: BatchExecuteResponse) -> None:
 def _refuse(batch: Sequence[_Waiting], error: TimebankError) -> None:
     for waiting in batch:
         if not waiting.outcome.done():
-            waiting.outcome.set_exception(duplicate(error))
+            own = duplicate(error)
+            name_request(own, waiting.item.request_id)
+            waiting.outcome.set_exception(own)

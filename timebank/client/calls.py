@@ -17,7 +17,7 @@ import grpc
 import grpc.aio
 
 from timebank.channels import call_metadata
-from timebank.client.failures import error_from_call
+from timebank.client.failures import error_from_call, name_request
 from timebank.errors import Reason, TimebankError
 
 REPEATED = frozenset(
@@ -97,6 +97,7 @@ class Caller:
             except grpc.aio.AioRpcError as failure:
                 error = error_from_call(failure)
                 if attempt >= self._repetition.attempts_max or not _may_help(failure, error):
+                    name_request(error, getattr(request, "request_id", ""))
                     raise error from failure
             await self._repetition.sleep(self._repetition.pause_after(attempt))
             attempt += 1

@@ -32,6 +32,12 @@ def error_from_call(failure: grpc.aio.AioRpcError) -> TimebankError:
     return error
 
 
+def name_request(error: TimebankError, request_id: str) -> None:
+    """Puts the request id into the metadata: who does not know the outcome asks again with it."""
+    if request_id:
+        error.metadata["request_id"] = request_id
+
+
 def duplicate(error: TimebankError) -> TimebankError:
     """Makes an equal error, so that callers of one batch do not share a traceback."""
     twin = TimebankError(error.reason, error.message, violations=error.violations)

@@ -106,7 +106,8 @@ async def test_each_caller_gets_its_own_refusal(fake: FakeLedger, client: Ledger
     assert isinstance(good, PostResult)
     assert isinstance(other, PostResult)
     assert isinstance(bad, TimebankError)
-    assert (bad.reason, bad.metadata) == (Reason.INSUFFICIENT_BALANCE, {"account": "a"})
+    assert bad.reason is Reason.INSUFFICIENT_BALANCE
+    assert bad.metadata == {"account": "a", "request_id": IDS[1]}
     assert len(fake.requests) == 1
 
 
@@ -159,6 +160,8 @@ async def test_a_call_that_fails_fails_each_caller_with_an_error_of_its_own(
     )
     assert [getattr(outcome, "reason", None) for outcome in outcomes] == [Reason.QUEUE_FULL] * 3
     assert len({id(outcome) for outcome in outcomes}) == 3
+    told = [getattr(outcome, "metadata", {}).get("request_id") for outcome in outcomes]
+    assert told == IDS[:3], "who does not know the outcome asks again with the same id"
 
 
 async def test_the_line_is_free_again_after_a_failure(
