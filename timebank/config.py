@@ -127,6 +127,7 @@ class IdentityConfig(Section):
     tls_certificate_file: File = None
     tls_key_file: File = None
     client_ca_file: File = None
+    trust_domain: str = ""
 
     @model_validator(mode="after")
     def _check_files(self) -> Self:
@@ -141,6 +142,11 @@ class IdentityConfig(Section):
         if self.client_ca_file and not self.tls_certificate_file:
             raise ValueError(
                 "client_ca_file: expected tls_certificate_file and tls_key_file to be set too"
+            )
+        if self.client_ca_file and not self.trust_domain:
+            raise ValueError(
+                "client_ca_file: expected trust_domain to be set too, the <domain> of the "
+                "certificates' spiffe://<domain>/<kind>/<id>"
             )
         return self
 

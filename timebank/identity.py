@@ -27,10 +27,13 @@ class Authenticator:
     """Says who calls."""
 
     def __init__(
-        self, *, tokens: TokenVerifier | None, certificates: bool, development: bool
+        self, *, tokens: TokenVerifier | None, trust_domain: str, development: bool
     ) -> None:
+        """Takes how tokens are verified, whose certificates count (nobody's: empty), and whether
+        everybody without an identity is the developer.
+        """
         self._tokens = tokens
-        self._certificates = certificates
+        self._trust_domain = trust_domain
         self._default = DEVELOPER if development else None
         self._known: dict[bytes, Principal] = {}
 
@@ -46,7 +49,7 @@ class Authenticator:
         """
         if authorization is not None:
             return self._bearer(authorization)
-        if self._certificates and auth_context is not None:
+        if self._trust_domain and auth_context is not None:
             ids = list(auth_context().get(SPIFFE_PROPERTY, ()))
             if ids:
                 return self._certificate(ids[0])
@@ -67,16 +70,17 @@ class Authenticator:
     def _certificate(self, uri: bytes) -> Principal:
         known = self._known.get(uri)
         if known is None:
-            known = principal_from_spiffe(uri.decode("ascii", "replace"))
+            known = principal_from_spiffe(uri.decode("ascii", "replace"), self._trust_domain)
             if len(self._known) >= CERTIFICATES_CACHED_MAX:
                 self._known.clear()
             self._known[uri] = known
         return known
 
 
-def principal_from_spiffe(uri: str) -> Principal:
+def principal_from_spiffe(uri: str, trust_domain: str) -> Principal:
     """Reads `spiffe://<domain>/<kind>/<id>`, or the same with `/ledgers/<ledger>` after the
-    domain for a caller that is limited to one ledger. Raises: TOKEN_INVALID for anything else.
+    domain for a caller that is limited to one ledger. Raises: TOKEN_INVALID for anything else,
+    and for another trust domain: one authority may sign for several (SPIFFE ID 2.1).
 
     """
     words = {kind.value: kind for kind in PrincipalKind}
@@ -86,11 +90,11 @@ def principal_from_spiffe(uri: str) -> Principal:
     if len(parts) == 4 and parts[0] == "ledgers" and parts[1]:
         ledgers = frozenset({parts[1]})
         parts = parts[2:]
-    good = uri.startswith(SPIFFE) and domain and len(parts) == 2 and parts[1]
+    good = uri.startswith(SPIFFE) and domain == trust_domain and len(parts) == 2 and parts[1]
     if not good or parts[0] not in words:
         raise TimebankError(
             Reason.TOKEN_INVALID,
-            "client certificate: expected the URI spiffe://<domain>/<kind>/<id> with a kind of "
-            f"{', '.join(words)}, got {uri[:100]!r}",
+            f"client certificate: expected the URI spiffe://{trust_domain}/<kind>/<id> with a kind "
+            f"of {', '.join(words)}, got {uri[:100]!r}",
         )
     return Principal(words[parts[0]], parts[1], ledgers)

@@ -34,7 +34,7 @@ class Words(Authenticator):
     """Takes `Bearer <word>` for the principal of that word; no token, no identity."""
 
     def __init__(self) -> None:
-        super().__init__(tokens=None, certificates=False, development=False)
+        super().__init__(tokens=None, trust_domain="", development=False)
         self.principals = {"till": TILL, "member": MEMBER, "matching": MATCHING}
 
     def principal(self, authorization: str | None, auth_context: Any = None) -> Principal | None:

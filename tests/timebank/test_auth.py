@@ -30,6 +30,7 @@ from timebank.identity import DEVELOPER, Authenticator, principal_from_spiffe
 from timebank.telemetry import open_logger
 from timebank.tokens import LEEWAY_SECONDS, RELOAD_US, TokenVerifier, read_keys
 
+DOMAIN = "city.example"
 NOW_S = 1_800_000_000
 ISSUER = "https://id.example"
 AUDIENCE = "timebank"
@@ -266,7 +267,7 @@ def test_a_missing_key_file_is_named(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_a_certificate_becomes_its_principal(uri: str, principal: Principal) -> None:
-    authenticator = Authenticator(tokens=None, certificates=True, development=False)
+    authenticator = Authenticator(tokens=None, trust_domain=DOMAIN, development=False)
     context = {"peer_spiffe_id": [uri.encode()]}
     for _ in range(2):
         assert authenticator.principal(None, lambda: context) == principal
@@ -284,22 +285,23 @@ def test_a_certificate_becomes_its_principal(uri: str, principal: Principal) -> 
         "spiffe://city.example/terminal/till-1/more",
         "spiffe://city.example/ledgers//terminal/till-1",
         "https://city.example/terminal/till-1",
+        "spiffe://other.example/terminal/till-1",
     ],
 )
 def test_a_certificate_with_another_uri_is_refused(uri: str) -> None:
     with pytest.raises(TimebankError) as caught:
-        principal_from_spiffe(uri)
+        principal_from_spiffe(uri, DOMAIN)
     assert caught.value.reason is Reason.TOKEN_INVALID
 
 
 def test_a_certificate_counts_only_where_certificates_are_asked_for() -> None:
-    authenticator = Authenticator(tokens=None, certificates=False, development=False)
+    authenticator = Authenticator(tokens=None, trust_domain="", development=False)
     context = {"peer_spiffe_id": [b"spiffe://city.example/operator/x"]}
     assert authenticator.principal(None, lambda: context) is None
 
 
 def test_a_token_wins_over_the_certificate_of_a_proxy(keys: Keys, verifier: TokenVerifier) -> None:
-    authenticator = Authenticator(tokens=verifier, certificates=True, development=False)
+    authenticator = Authenticator(tokens=verifier, trust_domain=DOMAIN, development=False)
     context = {"peer_spiffe_id": [b"spiffe://city.example/service/proxy"]}
     principal = authenticator.principal(f"bearer {keys.token()}", lambda: context)
     assert principal is not None
@@ -309,7 +311,7 @@ def test_a_token_wins_over_the_certificate_of_a_proxy(keys: Keys, verifier: Toke
 def test_in_development_who_sends_no_token_is_an_operator_and_a_token_is_verified(
     verifier: TokenVerifier, keys: Keys
 ) -> None:
-    authenticator = Authenticator(tokens=verifier, certificates=False, development=True)
+    authenticator = Authenticator(tokens=verifier, trust_domain="", development=True)
     assert authenticator.principal(None) == DEVELOPER
     principal = authenticator.principal(f"Bearer {keys.token()}")
     assert principal is not None
@@ -320,7 +322,7 @@ def test_in_development_who_sends_no_token_is_an_operator_and_a_token_is_verifie
 
 @pytest.mark.parametrize("authorization", ["", "Basic eDp5", "Bearer", "Bearer x"])
 def test_without_tokens_every_authorization_is_refused(authorization: str) -> None:
-    authenticator = Authenticator(tokens=None, certificates=False, development=False)
+    authenticator = Authenticator(tokens=None, trust_domain="", development=False)
     with pytest.raises(TimebankError) as caught:
         authenticator.principal(authorization)
     assert caught.value.reason is Reason.TOKEN_INVALID

@@ -41,7 +41,11 @@ def test_other_machines_are_let_in_over_tls_with_an_identity_only(tmp_path: path
         "identity_issuer": "i",
         "identity_audience": "a",
     }
-    certificates = {"identity_mode": "none", "identity_client_ca_file": "ca.pem"}
+    certificates = {
+        "identity_mode": "none",
+        "identity_client_ca_file": "ca.pem",
+        "identity_trust_domain": "city.example",
+    }
     anywhere = {"server_grpc_address": "0.0.0.0:1", "server_http_address": "0.0.0.0:2"}
     check_exposure(configured(tmp_path, **anywhere, **files, **tokens))
     check_exposure(configured(tmp_path, **anywhere, **files, **certificates))
@@ -87,6 +91,7 @@ async def test_a_client_certificate_says_who_calls(tmp_path: pathlib.Path) -> No
         identity_tls_certificate_file=str(server.certificate_file),
         identity_tls_key_file=str(server.key_file),
         identity_client_ca_file=str(authority.file),
+        identity_trust_domain="city.example",
     )
     async with started(config, Logs()) as process:
         address = f"127.0.0.1:{process.grpc_port}"

@@ -102,9 +102,8 @@ def build_authenticator(
         tokens = TokenVerifier(
             jwks_file, issuer=ISSUER, audience=AUDIENCE, clock=clock, logger=logger
         )
-    return Authenticator(
-        tokens=tokens, certificates=identity.client_ca_file is not None, development=development
-    )
+    trust_domain = identity.trust_domain if identity.client_ca_file is not None else ""
+    return Authenticator(tokens=tokens, trust_domain=trust_domain, development=development)
 
 
 @dataclass
