@@ -190,7 +190,7 @@ class Interceptors:
         if isinstance(error, asyncio.CancelledError):
             ended = watch.refusal() if watch else None
             return answer(ended, language=language) if ended else None
-        if not isinstance(error, Exception) or isinstance(error, grpc.aio.BaseError):
+        if not isinstance(error, Exception) or isinstance(error, grpc.aio.AbortError):
             return None
         refused = refusal(error)
         at_the_door, self._denial = self._denial, None

@@ -28,6 +28,9 @@ T = TypeVar("T")
 _LOG = structlog.get_logger("ledger.database")
 _WRITERS: WeakKeyDictionary[sqlalchemy.Engine, asyncio.Lock] = WeakKeyDictionary()
 """SQLite has one writer: who waits for it here leaves the event loop to the one who writes."""
+_DURABLE = """SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') = 'off'"""
+"""A commit that was acknowledged is on the disk, whatever the role or the database prefers."""
 INLINE_ROWS_MAX = 256
 """Writes of more rows than this leave the event loop to others."""
 
@@ -131,6 +134,7 @@ class PostgresqlSession:
         raw = await self._connection.get_raw_connection()
         self._driver = raw.driver_connection
         self._driver.add_log_listener(self._note_warning)
+        await self._driver.execute(_DURABLE)
         return self._driver
 
     def _note_warning(self, _: object, message: Any) -> None:

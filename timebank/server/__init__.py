@@ -112,27 +112,29 @@ async def print_ready(runtime: Runtime, services: Sequence[ModuleType], text: st
     sys.stdout.flush()
 
 
-def catch_signals() -> asyncio.Event:
+def catch_signals(*numbers: signal.Signals) -> asyncio.Event:
     """Gives an event that the first stop signal sets.
 
     Called before the loop answers anybody: who was told SERVING may stop the process at once.
     """
     stopped = asyncio.Event()
-    for number in STOP_SIGNALS:
+    for number in numbers or STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     return stopped
 
 
-async def until_stopped(runtime: Runtime, stopped: asyncio.Event) -> float:
+async def until_stopped(
+    runtime: Runtime, stopped: asyncio.Event, *, second_ends: bool = True
+) -> float:
     """Waits for a signal or a failed background task; gives the seconds that calls may still take.
 
-    A second signal ends the process at once.
+    A second signal ends the process at once, unless told otherwise.
     """
     waits = [asyncio.ensure_future(event.wait()) for event in (stopped, runtime.failed)]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
-    for number in STOP_SIGNALS:
+    for number in STOP_SIGNALS if second_ends else ():
         asyncio.get_running_loop().remove_signal_handler(number)
     drain_s = 0 if runtime.failed.is_set() else runtime.config.server.drain_seconds
     runtime.logger.info("draining", seconds_max=drain_s)
@@ -178,7 +180,7 @@ async def _serve_workers(config: Config) -> None:
     try:
         await workers.start()
         stopped = catch_signals()
-        process.start_http(lambda: workers.serving)
+        process.start_http(lambda: workers.serving and not runtime.draining.is_set())
         runtime.spawn("workers", workers.watch())
         http_port = process.http.port if process.http else 0
         text = ready_text(config, grpc_port=address.port, http_port=http_port)
@@ -195,6 +197,8 @@ async def _serve_workers(config: Config) -> None:
 
 def work(config: Config, parent: Connection) -> None:
     """Serves gRPC as a worker, until a signal comes or the parent is gone."""
+    # Ctrl-C reaches the whole group: it is the parent that decides, and says so by SIGTERM.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         run(_work(config, parent))
     except TimebankError as error:
@@ -205,10 +209,7 @@ async def _work(config: Config, parent: Connection) -> None:
     services = load_services(config.services)
     registers = [service.register for service in services]
     process = await open_server(config, registers, share_port=True, http=False)
-    stopped = catch_signals()
-    # Ctrl-C reaches the whole group: it is the parent that decides, and says so by SIGTERM.
-    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stopped = catch_signals(signal.SIGTERM)
     runtime = process.runtime
     take_library_logs(runtime.logger, level=config.log.level)
 
@@ -218,10 +219,8 @@ async def _work(config: Config, parent: Connection) -> None:
 
     runtime.spawn("parent", watch_parent())
     parent.send_bytes(b"serving")
-    drain_s = await until_stopped(runtime, stopped)
-    # Whoever signals the group is followed by the parent: the second word must not cut the drain.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    await process.stop(drain_s)
+    # Whoever signals the group is followed by the parent: its word must not cut the drain.
+    await process.stop(await until_stopped(runtime, stopped, second_ends=False))
     check_failure(runtime)
 
 
