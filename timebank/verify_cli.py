@@ -114,6 +114,8 @@ def _show_meaning(
 ) -> None:
     """Says in words what the proof shows and what it cannot show."""
     head = verified.checkpoint
+    if kept and not kept.checkpoint.size:
+        kept = None  # every history begins with nothing
     proved = [f"The holder of the key of {head.origin} signed a log of {head.size} entries."]
     if inputs.receipt:
         proved.append(

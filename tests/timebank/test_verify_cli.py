@@ -333,7 +333,10 @@ def test_two_sizes_without_a_proof_cannot_be_compared() -> None:
 def test_the_empty_log_is_the_beginning_of_every_log() -> None:
     kept = sign_head(0, example.ROOTS[0])
 
-    assert verify_text(example.CHECKPOINT, "--checkpoint", kept).exit_code == 0
+    result = verify_text(example.CHECKPOINT, "--checkpoint", kept)
+    assert result.exit_code == 0
+    assert "you kept" not in result.stdout, "every history begins with nothing"
+    assert "an operator could show two" in result.stdout
 
 
 def test_a_checkpoint_of_another_log_cannot_be_compared() -> None:

@@ -130,14 +130,14 @@ def cosign_text(text: str, signer: Signer, *, time_s: int) -> Signature:
 
 def verify_note(note: Note, vkeys: Iterable[str]) -> tuple[VerifiedSignature, ...]:
     """Checks every signature of a known key and returns them in the order of their lines, at least
-    one.
+    one; a line that stands twice counts once.
 
     Raises: VALIDATION_FAILED when one fails, none is by a known key, or a verifier key is
     malformed.
     """
     known = _known_keys(vkeys)
     verified: list[VerifiedSignature] = []
-    for signature in note.signatures:
+    for signature in dict.fromkeys(note.signatures):
         verifier = known.get((signature.name, signature.key_id))
         if verifier is not None:
             verified.append(_verify(note.text, signature, verifier))

@@ -199,6 +199,13 @@ def test_two_cosignatures_of_one_witness_at_different_times_both_count() -> None
     assert tuple(by.time_s for by in verify_note(note, [witness.vkey])) == times
 
 
+def test_a_line_that_stands_twice_counts_once() -> None:
+    signer = example.log_signer()
+    signature = sign_text("text\n", signer)
+    verified = verify_note(Note("text\n", (signature, signature)), [signer.vkey])
+    assert len(verified) == 1
+
+
 def test_a_plain_signature_is_no_cosignature_of_the_same_seed() -> None:
     plain = Ed25519Signer.from_seed("w.example", b"\x02" * 32)
     witness = Ed25519Signer.from_seed("w.example", b"\x02" * 32, key_type=COSIGNATURE_V1)
