@@ -35,6 +35,7 @@ KeysDirectory = Annotated[
     Path,
     typer.Option(
         "--keys-dir",
+        envvar="TIMEBANK_KEYS__DIRECTORY",
         help="Directory of the key files; every process that signs needs the same.",
         file_okay=False,
     ),

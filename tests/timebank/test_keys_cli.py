@@ -95,6 +95,14 @@ def test_list_shows_every_verifier_key(keys_dir: Path) -> None:
     assert [line for line in shown if line.count("+") >= 2] == [info.vkey for info in listed]
 
 
+def test_the_directory_is_that_of_the_server_s_environment(
+    keys_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIMEBANK_KEYS__DIRECTORY", str(keys_dir))
+    assert keys("new", ORIGIN).exit_code == 0
+    assert (keys_dir / FILE).is_file()
+
+
 def test_list_of_an_empty_directory_says_how_to_make_a_key(keys_dir: Path) -> None:
     result = keys("list", "--keys-dir", keys_dir)
 
