@@ -4,10 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ledger import leaf
-from ledger.domain.book import Book, Outcome, Recorded, Written, natural_name
+from ledger.domain.book import Book
 from ledger.domain.commands import Request
 from ledger.domain.entry import Entry, EntryKind
 from ledger.domain.fold import LedgerState
+from ledger.domain.hours_commands import HoursCommand
+from ledger.domain.hours_view import Who
+from ledger.domain.hours_wants import want
+from ledger.domain.outcomes import Outcome, Recorded, Written, natural_name
+from ledger.domain.register import NotLoaded
+from ledger.holidays import load_holidays
 from ledger.memory import Memory, load_texts, restore_memory, wanted_by
 from ledger.store.batches import (
     Changes,
@@ -21,8 +27,13 @@ from ledger.store.batches import (
     write_batch,
 )
 from ledger.store.dialects import WriterSession
+from ledger.store.facts import look_up
 from timebank.clock import Clock
 from timebank.errors import Reason, TimebankError, decode_error, encode_error
+
+HOLIDAYS = load_holidays()
+LOOKUP_ROUNDS_MAX = 10
+"""A member, its root, its duplicates, its records, what these supersede: five at most."""
 
 
 class BatchLimits(NamedTuple):
@@ -80,9 +91,18 @@ class Batch:
             now_us=max(self._clock.now_us(), opened.head.recorded_us + 1),
             random_bytes=self._random_bytes,
             encode=self._encode,
+            holidays=HOLIDAYS,
         )
         await self._load(session, memory, book, opened)
-        self.outcomes = [book.execute(request) for request in self._requests]
+        await self._look_up(session, memory, book, self._requests)
+        for request in self._requests:
+            try:
+                outcome = book.execute(request)
+            except NotLoaded:
+                # An earlier request of the batch made what this one is about.
+                await self._look_up(session, memory, book, [request])
+                outcome = book.execute(request)
+            self.outcomes.append(outcome)
         if not book.written and not book.declines:
             await session.rollback()
             memory.settle(memory.head, accounts_max=self._limits.accounts_cached_max)
@@ -149,6 +169,25 @@ class Batch:
         if earlier or opened.entries_by_natural:
             book.texts_of = await session.run(self._ledger_no, load_texts(list(book.originals)))
         self._remember(book, opened, earlier)
+
+    async def _look_up(
+        self, session: WriterSession, memory: Memory, book: Book, requests: Sequence[Request]
+    ) -> None:
+        """Looks up what requests about members and records need, until nothing more is wanted."""
+        asking = [
+            request
+            for request in requests
+            if isinstance(request.commands[0], HoursCommand) and request.key not in book.recorded
+        ]
+        for _ in range(LOOKUP_ROUNDS_MAX if asking else 0):
+            view = book.view(Who())
+            for request in asking:
+                want(view, request.commands[0])  # type: ignore[arg-type]  # they were chosen by it
+            if not view.wants:
+                return
+            memory.take(view.wants, await session.run(self._ledger_no, look_up(view.wants)))
+        if asking:
+            raise RuntimeError(f"a request wants more after {LOOKUP_ROUNDS_MAX} look-ups")
 
     def _chain_indexes(self, opened: Opened, earlier: dict[bytes, Entry]) -> list[int]:
         indexes: list[int] = []

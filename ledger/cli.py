@@ -28,6 +28,7 @@ from ledger.cli_options import (
     moment,
     zone_of,
 )
+from ledger.cli_policy import policy_app
 from ledger.cli_post import app as post_app
 from ledger.cli_shown import accounts_table, balances_table, entries_table
 from timebank.client import LedgerClient
@@ -43,6 +44,7 @@ app.add_typer(post_app)
 app.add_typer(ledgers_app)
 app.add_typer(import_app)
 app.add_typer(export_app)
+app.add_typer(policy_app)
 
 Limit = Annotated[
     int, typer.Option("--limit", min=1, max=ROWS_SHOWN_MAX, help="Most rows to show 行数.")

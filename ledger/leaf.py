@@ -14,6 +14,12 @@ from ledger.domain.entry import (
     Posting,
 )
 from ledger.domain.hold import HoldKind, HoldState
+from ledger.leaf_facts import (
+    facts_from_message,
+    facts_to_message,
+    tallies_from_message,
+    tallies_to_message,
+)
 from timebank.ledger.v1 import entry_pb2
 from timebank.units import Unit
 
@@ -55,6 +61,9 @@ def encode(ledger_id: str, entry: Entry) -> bytes:
         _add_facts(message, entry)
     for field, digest in entry.commitments:
         message.commitments.add(field=field, digest=digest)
+    if entry.facts or entry.tallies:
+        facts_to_message(message, entry.facts)
+        tallies_to_message(message, entry.tallies)
     return message.SerializeToString()
 
 
@@ -162,6 +171,8 @@ def from_message(message: entry_pb2.Entry) -> Entry:
             _account_from(message.account) if message.HasField("account") else None,
             _ledger_from(message.ledger) if message.HasField("ledger") else None,
             tuple((item.field, item.digest) for item in message.commitments),
+            facts_from_message(message) if message.facts else (),
+            tallies_from_message(message) if message.tallies else (),
         )
     except KeyError as error:
         raise ValueError(f"entry {message.index} has an unknown unit: {error}") from error

@@ -19,7 +19,9 @@ from ledger import leaf
 from ledger.domain.account import NEVER_US, Account, LotChange
 from ledger.domain.calendar import year_of
 from ledger.domain.entry import POSTINGS_MAX, POSTINGS_MIN, Entry, EntryKind
+from ledger.domain.facts import key_of
 from ledger.domain.fold import Projections
+from ledger.leaf_facts import fact_from_message, fact_rows
 from timebank.errors import TimebankError
 from timebank.ledger.v1 import entry_pb2
 
@@ -35,9 +37,18 @@ UNREADABLE = (
 )
 """What a leaf that breaks its contract may raise while it is read or folded."""
 
+_KEPT = frozenset({"member", "star", "policy"})
+"""Facts by which stars are judged again."""
 _OPENING_CLOSED = int(EntryKind.OPENING_CLOSED)
 # Debits that may go below the minimum: what was given is taken back, or its time is over.
-_FORCED = frozenset({EntryKind.LOT_EXPIRED, EntryKind.REVERSAL, EntryKind.REFUND})
+_FORCED = frozenset(
+    {
+        EntryKind.LOT_EXPIRED,
+        EntryKind.REVERSAL,
+        EntryKind.REFUND,
+        EntryKind.RECORD_CORRECTED,
+    }
+)
 
 
 class BrokenLeaf(Exception):
@@ -150,8 +161,10 @@ def fold_page(
         for data in leaves:
             entry = from_string(data)
             postings = entry.postings
+            if entry.facts or entry.tallies:
+                _fold_facts(state, entry)
             if (
-                not postings
+                (not postings and not entry.facts)
                 or entry.hold_changes
                 or entry.HasField("original_index")
                 or entry.HasField("account")
@@ -188,12 +201,25 @@ def fold_page(
                 or mixed
                 or short is not None
                 or not POSTINGS_MIN <= len(postings) <= POSTINGS_MAX
-            ):
+            ) and postings:
                 _check_postings(index, leaf.from_message(entry), short)
             index += 1
     except UNREADABLE as error:
         raise BrokenLeaf(index, "an entry whose effects fold", _told(error)) from error
     return rows
+
+
+def _fold_facts(state: Projections, entry: entry_pb2.Entry) -> None:
+    """Folds where facts stand and what sums become; of records nothing else is kept."""
+    for row in fact_rows(entry):
+        state.fact_rows[row.kind, row.fact_id] = row
+    for item in entry.facts:
+        if item.WhichOneof("fact") in _KEPT:
+            fact = fact_from_message(item)
+            state.kept_facts[key_of(fact)] = fact
+    for change in entry.tallies:
+        key = (change.subject, change.name, change.period)
+        state.tally_changes[key] = state.tally_changes.get(key, 0) + change.amount
 
 
 def _fold_lots(account: Account, posting: entry_pb2.Posting) -> None:

@@ -5,9 +5,9 @@ Valid only while the committed head is the one this process wrote last; `Memory.
 Dropping it is always safe.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from ledger.domain.book import Text
+from ledger import leaf
 from ledger.domain.commands import (
     CaptureHold,
     ChangeAccount,
@@ -20,8 +20,10 @@ from ledger.domain.commands import (
     SetLimits,
     VoidHold,
 )
-from ledger.domain.fold import Projections
+from ledger.domain.fold import SYSTEM_ACCOUNTS_COUNT, Projections
 from ledger.domain.hold import HoldState
+from ledger.domain.outcomes import Text
+from ledger.domain.register import Known, Register, Wants
 from ledger.store.batches import (
     Head,
     Loaded,
@@ -29,14 +31,15 @@ from ledger.store.batches import (
     ledger_from_row,
     load,
 )
+from ledger.store.facts import Found, take_found
 from ledger.store.statements import Plan, Read
 from ledger.tree import LogTree, restore, unfinished_tiles
 
 _LEDGER = """SELECT l.ledger_id, l.display_name, l.time_zone, l.log_origin, l.verifier_keys,
 l.opening_closed, l.created_us FROM k CROSS JOIN ledgers l
 WHERE l.ledger_no = :ledger AND l.ledger_no = k.k0"""
-_EXPIRED = """SELECT a.account_id FROM k CROSS JOIN accounts a
-WHERE a.ledger_no = :ledger AND a.holder = k.k0 AND a.kind = 7"""
+_SYSTEM = """SELECT a.account_id FROM k CROSS JOIN accounts a
+WHERE a.ledger_no = :ledger AND a.account_no = k.k0"""
 _TILE_ROOTS = """SELECT t.level, t.tile_index, t.root FROM k CROSS JOIN tiles t
 WHERE t.ledger_no = :ledger AND t.level = k.k0 AND t.tile_index = k.k1"""
 _LEAVES = """SELECT e.log_index, e.leaf FROM k CROSS JOIN entries e
@@ -75,15 +78,20 @@ class Memory:
         for correction in loaded.corrections:
             self.state.corrections[correction.original_index] = correction
 
+    def take(self, wants: Wants, found: Found) -> None:
+        """Takes in what was looked up for a batch about members and records."""
+        take_found(self.state, wants, found, _known)
+
     def settle(self, head: Head, *, accounts_max: int) -> None:
         """Accepts a committed batch: forgets its changes and what need not be kept."""
         self.head = head
         state = self.state
         state.clear_changes()
+        state.register = Register()
         state.corrections.clear()
         if len(state.accounts) > accounts_max:
-            expired = set(state.expired_accounts.values())
-            kept = {name: item for name, item in state.accounts.items() if name in expired}
+            system = set(state.system_accounts.values())
+            kept = {name: item for name, item in state.accounts.items() if name in system}
             state.accounts, state.holds = kept, {}
         else:
             ended = [
@@ -93,17 +101,21 @@ class Memory:
                 del state.holds[name]
 
 
+def _known(data: bytes) -> Iterator[Known]:
+    entry = leaf.decode(data)
+    return (Known(fact, entry) for fact in entry.facts)
+
+
 def restore_memory(ledger_no: int, head: Head) -> Plan[Memory]:
-    """Builds the memory of a head from the tables, with no accounts but those that take expired
-    lots.
-    """
+    """Builds the memory of a head from the tables, with no accounts but those of the ledger."""
     rows = yield Read(_LEDGER, ("int64",), [(ledger_no,)])
     state = Projections(ledger_from_row(rows[0]))
-    expired = yield Read(_EXPIRED, ("text",), [("ledger-expired",)])
-    loaded = yield from load(Wanted([row[0] for row in expired]))
+    numbers = [(number,) for number in range(1, SYSTEM_ACCOUNTS_COUNT + 1)]
+    system = yield Read(_SYSTEM, ("int64",), numbers)
+    loaded = yield from load(Wanted([row[0] for row in system]))
     for account in loaded.accounts:
         state.accounts[account.account_id] = account
-        state.expired_accounts[account.unit] = account.account_id
+        state.know_system(account)
     indexes, tiles = unfinished_tiles(head.size)
     leaves = yield Read(_LEAVES, ("int64",), [(index,) for index in indexes])
     roots = yield Read(_TILE_ROOTS, ("int16", "int64"), tiles)

@@ -19,9 +19,9 @@ import structlog
 from ledger import leaf
 from ledger.batch import Batch, BatchLimits
 from ledger.domain import commands as c
-from ledger.domain.book import Outcome
 from ledger.domain.commands import Post, Request
 from ledger.domain.fold import LedgerState
+from ledger.domain.outcomes import Outcome
 from ledger.memory import Memory
 from ledger.metrics import LedgerMetrics
 from ledger.store.batches import Head, find_commit
@@ -38,6 +38,8 @@ IDLE_S = 1.0
 """A writer that has had nothing to do for this long gives its connection back."""
 _POSTINGS = {c.CaptureHold: 2, c.Refund: 2, c.Reverse: 64}
 """The most postings that a command of a kind writes; a Post has its own."""
+POSTINGS_OF_OTHERS = 4
+"""What a command about members and records writes, as a rule."""
 LOOKUP_ATTEMPTS = 20
 LOOKUP_PAUSE_S = 0.5
 """A commit whose outcome is unknown is looked up for 10 seconds before its callers hear
@@ -75,7 +77,7 @@ class Submission:
                 if type(command) is Post:
                     postings += len(command.postings)
                 else:
-                    postings += _POSTINGS.get(type(command), 0)
+                    postings += _POSTINGS.get(type(command), POSTINGS_OF_OTHERS)
         self.commands = commands
         self.postings = postings
 

@@ -16,6 +16,7 @@ from ledger.domain.calendar import zone_of
 from ledger.domain.entry import Entry, EntryKind
 from ledger.domain.fold import LedgerState
 from ledger.domain.hold import Hold, HoldKind
+from ledger.domain.movements import MOVEMENTS
 from ledger.names import (
     LEDGER_ID,
     child_from_name,
@@ -44,7 +45,7 @@ _HOLDER = re.compile(r"[\x21-\x7e]{1,64}")
 _ORIGIN = re.compile(r"[\x21-\x2a\x2c-\x7e]{1,100}")
 _UNITS = {int(unit): unit for unit in Unit}
 _ENTRY_KINDS = {int(kind): kind for kind in EntryKind}
-_MOVEMENT_KINDS = {int(kind): kind for kind in EntryKind if kind >= EntryKind.OPENING_BALANCE}
+_MOVEMENT_KINDS = {int(kind): kind for kind in MOVEMENTS}
 _ACCOUNT_KINDS = {int(kind): kind for kind in AccountKind}
 _HOLD_KINDS = {int(kind): kind for kind in HoldKind}
 

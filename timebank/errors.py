@@ -33,6 +33,26 @@ class Reason(enum.StrEnum):
     ACCOUNT_NOT_FOUND = "ACCOUNT_NOT_FOUND"
     ENTRY_NOT_FOUND = "ENTRY_NOT_FOUND"
     HOLD_NOT_FOUND = "HOLD_NOT_FOUND"
+    MEMBER_NOT_FOUND = "MEMBER_NOT_FOUND"
+    RECORD_NOT_FOUND = "RECORD_NOT_FOUND"
+    POLICY_NOT_FOUND = "POLICY_NOT_FOUND"
+    CERTIFICATE_NOT_FOUND = "CERTIFICATE_NOT_FOUND"
+    PERSONAL_DATA_ERASED = "PERSONAL_DATA_ERASED"
+    MEMBER_EXISTS = "MEMBER_EXISTS"
+    RECORD_EXISTS = "RECORD_EXISTS"
+    NO_SHOW_EXISTS = "NO_SHOW_EXISTS"
+    EVALUATION_EXISTS = "EVALUATION_EXISTS"
+    MEMBER_NOT_ACTIVE = "MEMBER_NOT_ACTIVE"
+    FAMILY_LINK_MISSING = "FAMILY_LINK_MISSING"
+    HOLDS_REMAIN = "HOLDS_REMAIN"
+    EVALUATION_REFUSED = "EVALUATION_REFUSED"
+    RECORD_OVERLAPS = "RECORD_OVERLAPS"
+    RECORD_STATE = "RECORD_STATE"
+    EVIDENCE_TOO_WEAK = "EVIDENCE_TOO_WEAK"
+    FOUR_EYES_REQUIRED = "FOUR_EYES_REQUIRED"
+    STAR_STATE = "STAR_STATE"
+    CERTIFICATE_STATE = "CERTIFICATE_STATE"
+    CERTIFICATE_EMPTY = "CERTIFICATE_EMPTY"
     LEDGER_EXISTS = "LEDGER_EXISTS"
     ACCOUNT_EXISTS = "ACCOUNT_EXISTS"
     ENTRY_EXISTS = "ENTRY_EXISTS"
@@ -98,6 +118,62 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.ACCOUNT_NOT_FOUND: Meaning(_C.NOT_FOUND, "no such account", "账户不存在"),
     Reason.ENTRY_NOT_FOUND: Meaning(_C.NOT_FOUND, "no such entry", "记录不存在"),
     Reason.HOLD_NOT_FOUND: Meaning(_C.NOT_FOUND, "no such hold", "预授权不存在"),
+    Reason.MEMBER_NOT_FOUND: Meaning(_C.NOT_FOUND, "no such member", "会员不存在"),
+    Reason.RECORD_NOT_FOUND: Meaning(_C.NOT_FOUND, "no such service record", "服务记录不存在"),
+    Reason.POLICY_NOT_FOUND: Meaning(
+        _C.NOT_FOUND, "no such policy, or none in force then", "政策不存在或当时无有效政策"
+    ),
+    Reason.CERTIFICATE_NOT_FOUND: Meaning(_C.NOT_FOUND, "no such certificate", "证明不存在"),
+    Reason.PERSONAL_DATA_ERASED: Meaning(
+        _C.NOT_FOUND, "no personal data is kept", "个人信息不存在或已删除"
+    ),
+    Reason.MEMBER_EXISTS: Meaning(
+        _C.ALREADY_EXISTS, "the volunteer number is taken", "志愿者编号已存在"
+    ),
+    Reason.RECORD_EXISTS: Meaning(
+        _C.ALREADY_EXISTS,
+        "the record number was used for other content",
+        "服务记录编号已用于其他内容",
+    ),
+    Reason.NO_SHOW_EXISTS: Meaning(
+        _C.ALREADY_EXISTS, "this no-show was reported already", "该爽约已登记"
+    ),
+    Reason.EVALUATION_EXISTS: Meaning(
+        _C.ALREADY_EXISTS, "this rater rated this quarter already", "本季度已评价"
+    ),
+    Reason.MEMBER_NOT_ACTIVE: Meaning(
+        _C.FAILED_PRECONDITION, "the member's state does not allow it", "会员状态不允许"
+    ),
+    Reason.FAMILY_LINK_MISSING: Meaning(
+        _C.FAILED_PRECONDITION, "no family link is registered", "未登记亲属关系"
+    ),
+    Reason.HOLDS_REMAIN: Meaning(
+        _C.FAILED_PRECONDITION, "holds on the accounts are still open", "账户仍有预授权"
+    ),
+    Reason.EVALUATION_REFUSED: Meaning(
+        _C.FAILED_PRECONDITION, "self and mutual evaluations do not count", "不接受自评或互相评价"
+    ),
+    Reason.RECORD_OVERLAPS: Meaning(
+        _C.FAILED_PRECONDITION, "the volunteer has a record of the same time", "服务时间重叠"
+    ),
+    Reason.RECORD_STATE: Meaning(
+        _C.FAILED_PRECONDITION, "the record's state does not allow it", "服务记录状态不允许"
+    ),
+    Reason.EVIDENCE_TOO_WEAK: Meaning(
+        _C.FAILED_PRECONDITION, "the evidence does not suffice", "证据不足"
+    ),
+    Reason.FOUR_EYES_REQUIRED: Meaning(
+        _C.FAILED_PRECONDITION, "another person must do it", "须由另一人办理"
+    ),
+    Reason.STAR_STATE: Meaning(
+        _C.FAILED_PRECONDITION, "the star's state does not allow it", "星级状态不允许"
+    ),
+    Reason.CERTIFICATE_STATE: Meaning(
+        _C.FAILED_PRECONDITION, "the certificate's state does not allow it", "证明状态不允许"
+    ),
+    Reason.CERTIFICATE_EMPTY: Meaning(
+        _C.FAILED_PRECONDITION, "no posted record lies in the period", "该期间没有已入账记录"
+    ),
     Reason.LEDGER_EXISTS: Meaning(_C.ALREADY_EXISTS, "the ledger exists already", "账本已存在"),
     Reason.ACCOUNT_EXISTS: Meaning(_C.ALREADY_EXISTS, "the account exists already", "账户已存在"),
     Reason.ENTRY_EXISTS: Meaning(

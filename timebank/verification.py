@@ -32,6 +32,7 @@ from timebank.tlog.receipt import (
 )
 from timebank.tlog.refusal import refuse
 from timebank.tlog.vkey import VKEY_CHARACTERS_MAX, parse_vkey
+from timebank.verify_certificates import CertificateInputs, find_certificate, parse_found
 
 VKEY_FILE_BYTES_MAX = KNOWN_KEYS_MAX * (4 * VKEY_CHARACTERS_MAX + 1)
 PROOF_FILE_BYTES_MAX = 64 * (PROOF_HASHES_MAX + 1)
@@ -50,23 +51,51 @@ class Inputs:
     proof: tuple[bytes, ...] | None
 
 
-def read_inputs(
+def read_any_inputs(
     file: Path, vkeys: Sequence[str], checkpoint: Path | None, proof: Path | None
-) -> Inputs:
-    """Reads and parses everything that was given; checks nothing yet.
+) -> Inputs | CertificateInputs:
+    """Reads and parses everything that was given, of a receipt, a checkpoint or a certificate;
+    checks nothing yet.
 
     Raises: VALIDATION_FAILED when a file cannot be read or parsed, or does not fit the others.
     """
-    text = _read(file, RECEIPT_BYTES_MAX)
+    data = _read_bytes(file, RECEIPT_BYTES_MAX)
+    with _named(file):
+        found = find_certificate(data)
+        claimed = None if found is None else parse_found(found)
+    if found is None or claimed is None:
+        return _parse_inputs(file, data, vkeys, checkpoint, proof)
+    known = _known_keys(vkeys)
+    if checkpoint is not None or proof is not None:
+        refuse("--checkpoint, --proof: a certificate is compared with none; leave them out")
+    return CertificateInputs(claimed, found, known)
+
+
+def read_inputs(
+    file: Path, vkeys: Sequence[str], checkpoint: Path | None, proof: Path | None
+) -> Inputs:
+    """Reads and parses everything that was given, of a receipt or a checkpoint; checks nothing yet.
+
+    Raises: VALIDATION_FAILED when a file cannot be read or parsed, or does not fit the others.
+    """
+    return _parse_inputs(file, _read_bytes(file, RECEIPT_BYTES_MAX), vkeys, checkpoint, proof)
+
+
+def _parse_inputs(
+    file: Path,
+    data: bytes,
+    vkeys: Sequence[str],
+    checkpoint: Path | None,
+    proof: Path | None,
+) -> Inputs:
+    text = _decode(file, data)
     with _named(file):
         receipt = parse_receipt(text) if text.startswith(RECEIPT_HEADER) else None
         if receipt and receipt.entry is None:
             refuse("receipt: it does not carry the entry; expected a line that begins with 'extra'")
         note = receipt.checkpoint if receipt else text
         head = parse_checkpoint(parse_note(note).text)
-    known = tuple(key for argument in vkeys for key in _read_vkeys(argument))
-    if len(known) > KNOWN_KEYS_MAX:
-        refuse(f"--vkey: expected at most {KNOWN_KEYS_MAX} keys, got {len(known)}")
+    known = _known_keys(vkeys)
     kept = None if checkpoint is None else _read(checkpoint, RECEIPT_BYTES_MAX)
     if kept is not None:
         _check_comparable(
@@ -78,6 +107,14 @@ def read_inputs(
     return Inputs(receipt, note, known, kept, hashes)
 
 
+def _known_keys(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Reads all verifier keys that were given."""
+    known = tuple(key for argument in arguments for key in _read_vkeys(argument))
+    if len(known) > KNOWN_KEYS_MAX:
+        refuse(f"--vkey: expected at most {KNOWN_KEYS_MAX} keys, got {len(known)}")
+    return known
+
+
 @contextmanager
 def _named(file: Path) -> Iterator[None]:
     """Says of which file a refusal speaks, and what was expected of it."""
@@ -85,7 +122,7 @@ def _named(file: Path) -> Iterator[None]:
         yield
     except TimebankError as error:
         refuse(
-            f"{file.name}: expected a receipt (.tlog-proof) or a signed checkpoint: "
+            f"{file.name}: expected a receipt (.tlog-proof), a signed checkpoint or a certificate: "
             f"{error.message}",
             cause=error,
         )
@@ -104,14 +141,25 @@ def _check_comparable(head: Checkpoint, kept: Checkpoint, *, has_proof: bool) ->
 
 def _read(path: Path, bytes_max: int) -> str:
     """Reads a text file of limited size."""
+    return _decode(path, _read_bytes(path, bytes_max))
+
+
+def _read_bytes(path: Path, bytes_max: int) -> bytes:
+    """Reads a file of limited size."""
     try:
         with path.open("rb") as file:
             data = file.read(bytes_max + 1)
-        if len(data) > bytes_max:
-            refuse(f"{path.name}: expected at most {bytes_max} bytes, got more")
-        return data.decode()
     except OSError as error:
         refuse(f"{path.name or path}: cannot be read ({error.strerror})", cause=error)
+    if len(data) > bytes_max:
+        refuse(f"{path.name}: expected at most {bytes_max} bytes, got more")
+    return data
+
+
+def _decode(path: Path, data: bytes) -> str:
+    """Decodes what a text file holds."""
+    try:
+        return data.decode()
     except UnicodeDecodeError as error:
         refuse(f"{path.name}: expected UTF-8 text, got other bytes", cause=error)
 

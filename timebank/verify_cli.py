@@ -1,4 +1,5 @@
-"""`timebank verify`: checks a receipt or a checkpoint offline, with the log's verifier key alone.
+"""`timebank verify`: checks a receipt, a checkpoint or a certificate offline, with the log's
+verifier key alone.
 
 Owns: reading the files, and saying in words what is proved and what is not. Refuses: the network,
 private keys.
@@ -8,7 +9,7 @@ line on stderr. Nothing of a file reaches the terminal unfiltered: it may hold e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,8 @@ from rich.text import Text
 
 from timebank.errors import TimebankError
 from timebank.tlog.checkpoint import VerifiedCheckpoint
-from timebank.verification import Inputs, read_inputs, verify_inputs
+from timebank.verification import Inputs, read_any_inputs, verify_inputs
+from timebank.verify_certificates import CertificateInputs, Findings, verify_certificate
 
 if TYPE_CHECKING:
     from timebank.ledger.v1 import entry_pb2
@@ -40,12 +42,18 @@ _UNITS = {
     "UNIT_FUND": "fen of FUND 专项基金",
 }
 
-app = typer.Typer(help="Check receipts and checkpoints offline. 离线验证")
+app = typer.Typer(help="Check receipts, checkpoints and certificates offline. 离线验证")
 
 
 @app.command(epilog="Example: timebank verify mine.tlog-proof --vkey timebank.example_ledger.vkey")
 def verify(
-    file: Annotated[Path, typer.Argument(help="A receipt (.tlog-proof) or a signed checkpoint.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A receipt (.tlog-proof), a signed checkpoint, or a certificate: its signed text, "
+            "the text of its QR code (TBC1.), or its PDF."
+        ),
+    ],
     vkey: Annotated[
         list[str],
         typer.Option(
@@ -63,15 +71,21 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Checks offline that an entry is in a log, or that a checkpoint is signed by it (离线验证).
+    """Checks offline that an entry is in a log, or that a checkpoint or a certificate of service is
+    signed by it (离线验证).
 
     Exit code 0: verified. 1: not verified. 2: the input cannot be used.
     """
     with _exits("cannot be used", UNUSABLE):
-        inputs = read_inputs(file, vkey, checkpoint, proof)
+        inputs = read_any_inputs(file, vkey, checkpoint, proof)
+    console = Console(highlight=False)
+    if isinstance(inputs, CertificateInputs):
+        with _exits("NOT VERIFIED 未通过", NOT_VERIFIED):
+            findings = verify_certificate(inputs)
+        _show_certificate(console, findings)
+        return
     with _exits("NOT VERIFIED 未通过", NOT_VERIFIED):
         verified, kept = verify_inputs(inputs)
-    console = Console(highlight=False)
     _show_checkpoint(console, inputs, verified)
     if inputs.receipt and inputs.receipt.entry:
         _show_entry(console, inputs.receipt.entry, inputs.receipt.index)
@@ -135,10 +149,22 @@ def _show_meaning(
             "That others were shown the same history: without a witness or a checkpoint kept "
             "from before, an operator could show two. 不证明他人看到同一历史。"
         )
+    _show_lists(console, proved, unproved)
+
+
+def _show_lists(console: Console, proved: Sequence[str], unproved: Sequence[str]) -> None:
     for title, lines in (("This proves 证明:", proved), ("This does NOT prove 不证明:", unproved)):
         console.print(Text(title, style="bold"))
         for line in lines:
             console.print(Text(f"  - {_plain(line)}"), soft_wrap=True)
+
+
+def _show_certificate(console: Console, findings: Findings) -> None:
+    """Shows what a certificate says, and in words what that proves and what not."""
+    table = _table(f"{findings.title}: VERIFIED 已验证")
+    _add_rows(table, findings.rows)
+    console.print(table)
+    _show_lists(console, findings.proved, findings.unproved)
 
 
 def _show_entry(console: Console, data: bytes, index: int) -> None:
@@ -150,11 +176,7 @@ def _show_entry(console: Console, data: bytes, index: int) -> None:
         console.print(Text(f"The entry is {len(data)} bytes that are no ledger entry. 非账本条目"))
         return
     table = _table("Entry 条目")
-    rows = [(label, value) for label, value in _entry_rows(entry) if value]
-    for label, value in rows[:_SHOWN_ROWS_MAX]:
-        _add(table, label, value)
-    if len(rows) > _SHOWN_ROWS_MAX:
-        _add(table, "More 其余", f"{len(rows) - _SHOWN_ROWS_MAX} lines are not shown")
+    _add_rows(table, [(label, value) for label, value in _entry_rows(entry) if value])
     console.print(table)
 
 
@@ -222,6 +244,13 @@ def _table(title: str) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     return table
+
+
+def _add_rows(table: Table, rows: Sequence[tuple[str, str]]) -> None:
+    for label, value in rows[:_SHOWN_ROWS_MAX]:
+        _add(table, label, value)
+    if len(rows) > _SHOWN_ROWS_MAX:
+        _add(table, "More 其余", f"{len(rows) - _SHOWN_ROWS_MAX} lines are not shown")
 
 
 def _add(table: Table, label: str, value: str) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ledger.audit.findings import DifferenceFound, Said, differs, row_missing, row_surplus
 from ledger.audit.rows import PAGE_ROWS, TableShape
-from ledger.domain.book import Text, commitment
+from ledger.domain.outcomes import Text, commitment
 from ledger.leaf_pages import UNREADABLE, BrokenLeaf, Cursor, columns_of, commitments_of
 from ledger.store import schema
 from ledger.store.audit_reads import columns, keys, read_entries, read_texts, read_tiles

@@ -4,7 +4,8 @@ by column.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ledger.audit.findings import Report, row_missing, row_surplus
 from ledger.audit.logs import LogFacts
@@ -15,7 +16,7 @@ from ledger.domain.entry import EntryKind
 from ledger.domain.fold import LedgerState, Projections
 from ledger.leaf import decode
 from ledger.leaf_pages import UNREADABLE
-from ledger.store import schema
+from ledger.store import hours_schema, schema
 from ledger.store.audit_reads import (
     columns,
     count_rows,
@@ -50,7 +51,9 @@ async def compare_projections(
         shape = TableShape(name, columns(table), len(keys(table)))
         stored = read_table(snapshot, ledger_no, table, keys(table))
         report.count(name, await shape.compare(rows, stored))
-    report.count("earnings", await _compare_earnings(snapshot, ledger_no, state))
+    report.count("facts", await _compare_facts(snapshot, ledger_no, state))
+    for name, sums in (("earnings", state.earned), ("tallies", state.tally_changes)):
+        report.count(name, await _compare_sums(snapshot, ledger_no, name, sums))
     report.count("holds", await _compare_holds(snapshot, ledger_no, rebuilt))
     report.count("postings", rebuilt.postings)
 
@@ -101,17 +104,26 @@ def _correction_rows(state: Projections) -> Iterator[Sequence[object]]:
         yield index, correction.reversed_by, correction.refunded
 
 
-async def _compare_earnings(snapshot: Snapshot, ledger_no: int, state: Projections) -> int:
-    """Compares earnings; years that sum to 0 may have a row or none."""
-    table = schema.earnings
+async def _compare_facts(snapshot: Snapshot, ledger_no: int, state: Projections) -> int:
+    table = hours_schema.facts
+    shape = TableShape(table.name, columns(table), len(keys(table)))
+    stored = read_table(snapshot, ledger_no, table, keys(table))
+    return await shape.compare((row for _, row in sorted(state.fact_rows.items())), stored)
+
+
+async def _compare_sums(
+    snapshot: Snapshot, ledger_no: int, name: str, sums: Mapping[Any, int]
+) -> int:
+    """Compares running sums; what sums to 0 may have a row or none."""
+    table = schema.metadata.tables[name]
     shape = TableShape(table.name, columns(table), len(keys(table)))
     stored = read_table(snapshot, ledger_no, table, keys(table))
     kept = []
     async for row in every_row(stored, PAGE_ROWS):
         found = tuple(row)
-        if found[-1] != 0 or state.earned.get(found[:-1]) != 0:
+        if found[-1] != 0 or sums.get(found[:-1]) != 0:
             kept.append(found)
-    rows = [(*key, earned) for key, earned in sorted(state.earned.items()) if earned]
+    rows = [(*key, amount) for key, amount in sorted(sums.items()) if amount]
     difference = shape.difference(rows, kept)
     if difference is not None:
         raise difference

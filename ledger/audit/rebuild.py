@@ -57,10 +57,10 @@ async def rebuild(snapshot: Snapshot, ledger_no: int, size: int, advance: Advanc
             raise broken_entry(broken) from broken
         await _compare_postings(expected, stored)
         ended_holds += await _compare_ended_holds(snapshot, ledger_no, state)
-        # What was earned is a sum over the whole log: it alone stays.
-        earned = state.earned
+        # Sums and the last word on each subject are those of the whole log: they alone stay.
+        earned, fact_rows, tallies = state.earned, state.fact_rows, state.tally_changes
         state.clear_changes()
-        state.earned = earned
+        state.earned, state.fact_rows, state.tally_changes = earned, fact_rows, tallies
         index += len(rows)
         postings += len(expected)
         advance(len(rows))

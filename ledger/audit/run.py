@@ -23,6 +23,7 @@ from ledger.audit.logs import LogFacts, LogTask, check_log
 from ledger.audit.processes import LogProcess
 from ledger.audit.projections import compare_projections, refuse_rows_beyond
 from ledger.audit.rebuild import Rebuilt, rebuild
+from ledger.audit.stars import check_stars
 from ledger.store.audit_reads import (
     committed_times,
     ledger_numbers,
@@ -31,7 +32,7 @@ from ledger.store.audit_reads import (
     read_ledger,
 )
 from ledger.store.batches import Head
-from ledger.store.schema import SCHEMA_TABLES
+from ledger.store.hours_schema import SCHEMA_TABLES
 from ledger.store.snapshots import Snapshot, open_snapshot
 from timebank.config import DatabaseConfig
 from timebank.database import open_databases
@@ -173,6 +174,7 @@ async def _audit_ledger(target: _Target, name: str, report: Report, watcher: Wat
     report.count("texts", facts.texts)
     report.count("heads", 1)
     report.count("invariants", check_invariants(rebuilt.state))
+    report.count("stars", check_stars(rebuilt.state))
     await compare_projections(snapshot, ledger_no, rebuilt, facts, report)
     if target.kept is not None and claim is not None:
         _check_kept(target.kept, claim, facts, rebuilt, report)

@@ -8,10 +8,7 @@ accounts a request touches are entered first and stand even when the request is 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 from ledger.domain import account_rules, correction_rules, hold_rules
 from ledger.domain import commands as c
@@ -20,9 +17,24 @@ from ledger.domain.decisions import Decision
 from ledger.domain.entry import Entry, EntryKind
 from ledger.domain.fold import Projections
 from ledger.domain.hold import Hold
+from ledger.domain.hours_commands import HoursCommand, SubmitRecord
+from ledger.domain.hours_decisions import decide
+from ledger.domain.hours_view import View, Who
 from ledger.domain.movements import SYSTEM_ACCOUNTS
+from ledger.domain.outcomes import (
+    Decline,
+    Outcome,
+    Recorded,
+    Text,
+    Written,
+    commitment,
+    natural_name,
+)
 from ledger.domain.posting_rules import decide_post
+from ledger.domain.record_rules import earlier
+from ledger.domain.register import NotLoaded
 from ledger.domain.snapshot import Snapshot
+from ledger.domain.working_days import NO_HOLIDAYS, Holidays
 from timebank.errors import Reason, TimebankError
 from timebank.ids import ID_BYTES, id_from_bytes
 
@@ -32,46 +44,6 @@ SALT_BYTES = 16
 EXPIRY_CALLER = "ledger/expiry"
 NEVER_STORED = frozenset({Reason.VALIDATION_FAILED, Reason.LEDGER_NOT_FOUND})
 """Refusals that a retry may turn into a success: the request was at fault, not the state."""
-
-
-class Outcome(NamedTuple):
-    """The answer to a request: one entry a command, or why not."""
-
-    entries: tuple[Entry, ...] = ()
-    error: TimebankError | None = None
-    replayed: bool = False
-
-
-class Recorded(NamedTuple):
-    """What an earlier request of the same key said and got."""
-
-    fingerprint: bytes
-    outcome: Outcome
-
-
-class Text(NamedTuple):
-    """A text kept outside the log, and the salt of its commitment."""
-
-    log_index: int
-    field: str
-    salt: bytes
-    text: str
-
-
-class Written(NamedTuple):
-    """An entry, the bytes that are its leaf, and the key of the request that it answers first."""
-
-    entry: Entry
-    leaf: bytes
-    request_key: bytes | None
-
-
-class Decline(NamedTuple):
-    """A refusal to remember: a retry can never turn it into a success."""
-
-    key: bytes
-    fingerprint: bytes
-    error: TimebankError
 
 
 class Book:
@@ -85,6 +57,7 @@ class Book:
         now_us: int,
         random_bytes: Callable[[int], bytes],
         encode: Callable[[str, Entry], bytes],
+        holidays: Holidays = NO_HOLIDAYS,
     ) -> None:
         self.state = state
         self.recorded: dict[bytes, Recorded] = {}
@@ -98,6 +71,7 @@ class Book:
         self._next_index = next_index
         self._random_bytes = random_bytes
         self._encode = encode
+        self._holidays = holidays
 
     def execute(self, request: c.Request) -> Outcome:
         """Carries a request out, or gives the stored answer when its key was seen before."""
@@ -112,6 +86,9 @@ class Book:
         try:
             if natural is not None and natural.error is not None:
                 raise natural.error
+            known = self._earlier_record(request)
+            if known is not None:
+                return Outcome((known,), replayed=True)
             self._expire_due(request.commands)
             outcome = Outcome(self._carry_out(request))
         except TimebankError as error:
@@ -173,6 +150,8 @@ class Book:
         commands = request.commands
         if isinstance(commands[0], c.ExpireDue):
             return ()
+        if isinstance(commands[0], HoursCommand):
+            return self._hours(request, commands[0])
         if len(commands) == 1:
             return (self._one(request, commands[0], 0, "")[0],)
         touched = self._touched(commands)
@@ -198,6 +177,33 @@ class Book:
             last_hold = hold_id or last_hold
         return tuple(entries)
 
+    def view(self, who: Who) -> View:
+        """Gives the state as the rules of members and records read it."""
+        return View(self.state, self.now_us, self._holidays, who)
+
+    def _earlier_record(self, request: c.Request) -> Entry | None:
+        """Finds the entry of a record that was submitted before in the same words."""
+        command = request.commands[0]
+        if not isinstance(command, SubmitRecord):
+            return None
+        known = earlier(self.view(request.who), command)
+        return None if known is None else known.entry
+
+    def _hours(self, request: c.Request, command: HoursCommand) -> tuple[Entry, ...]:
+        """Carries out a request about members or records. Raises NotLoaded with nothing written."""
+        self._check_created()
+        decisions = decide(self.view(request.who), command, self._new_id)
+        entries: list[Entry] = []
+        try:
+            for decision in decisions:
+                entries.append(self._write(decision, request, len(entries)))
+        except (TimebankError, NotLoaded) as error:
+            if entries:
+                # What the first entries did cannot be taken back: a fault of the rules.
+                raise RuntimeError(f"refused after an entry was made: {error}") from error
+            raise
+        return tuple(entries)
+
     def _forget(self, written: int, texts: int, now_us: int, next_index: int) -> None:
         for item in self.written[written:]:
             del self.originals[item.entry.log_index]
@@ -209,12 +215,8 @@ class Book:
     def _one(
         self, request: c.Request, command: c.Command, position: int, last_hold: str
     ) -> tuple[Entry, str]:
-        if not self._next_index and not isinstance(command, c.CreateLedger):
-            raise TimebankError(
-                Reason.LEDGER_NOT_FOUND,
-                f"ledger {self.state.ledger.ledger_id} has no entries yet: create it first",
-                ledger=self.state.ledger.ledger_id,
-            )
+        if not isinstance(command, c.CreateLedger):
+            self._check_created()
         if isinstance(command, c.Post):
             decision = decide_post(self.state, command, self.now_us, request.authorities)
         else:
@@ -228,6 +230,14 @@ class Book:
                 self._write(opened, None, 0)
         created = decision.kind is EntryKind.HOLD_CREATED
         return entry, decision.hold_changes[0].hold_id if created else ""
+
+    def _check_created(self) -> None:
+        if not self._next_index:
+            raise TimebankError(
+                Reason.LEDGER_NOT_FOUND,
+                f"ledger {self.state.ledger.ledger_id} has no entries yet: create it first",
+                ledger=self.state.ledger.ledger_id,
+            )
 
     def _decide(self, command: c.Command) -> Decision:
         state, now_us = self.state, self.now_us
@@ -292,6 +302,8 @@ class Book:
             decision.account,
             decision.ledger,
             commitments,
+            decision.facts,
+            decision.tallies,
         )
         leaf = self._encode(self.state.ledger.ledger_id, entry)
         if len(leaf) > ENTRY_BYTES_MAX:
@@ -370,30 +382,6 @@ class Book:
 def _is_never_stored(error: TimebankError) -> bool:
     failed = error.metadata.get("failed_reason")
     return error.reason in NEVER_STORED or failed in {reason.value for reason in NEVER_STORED}
-
-
-def commitment(ledger_id: str, index: int, text: Text) -> bytes:
-    """Commits to a text: HMAC-SHA-256 under its salt over ledger, entry, field and text, each with
-    its length.
-    """
-    parts = (ledger_id, str(index), text.field, text.text)
-    data = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
-    return hmac.new(text.salt, data, hashlib.sha256).digest()
-
-
-def natural_name(command: c.Command) -> tuple[EntryKind, str] | None:
-    """Gives the kind and natural key under which a command may be written only once."""
-    match command:
-        case c.Post() | c.CaptureHold() if command.natural_key:
-            return command.kind, command.natural_key
-        case c.OpenAccount() if command.natural_key:
-            return EntryKind.ACCOUNT_OPENED, command.natural_key
-        case c.CreateHold() if command.natural_key:
-            return EntryKind.HOLD_CREATED, command.natural_key
-        case c.Refund() if command.natural_key:
-            return EntryKind.REFUND, command.natural_key
-        case _:
-            return None
 
 
 def _expiry_and_id(hold: Hold) -> tuple[int, str]:

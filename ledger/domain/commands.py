@@ -8,11 +8,13 @@ Owns the rules that a command keeps by itself, and its fingerprint. Times are mi
 import enum
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.domain.account import NEVER_US, AccountKind
 from ledger.domain.entry import POSTINGS_MAX, POSTINGS_MIN, EntryKind
 from ledger.domain.hold import HoldKind
+from ledger.domain.hours_commands import NOT_SAID, HoursCommand
+from ledger.domain.hours_view import Who
 from ledger.domain.movements import Authority
 from timebank.errors import Reason, TimebankError
 from timebank.units import INT64_MAX, INT64_MIN, Unit
@@ -160,6 +162,7 @@ Command = (
     | RotateKey
     | CreateLedger
     | ExpireDue
+    | HoursCommand
 )
 
 
@@ -177,6 +180,7 @@ class Request(NamedTuple):
     fingerprint: bytes
     actor: str = ""
     authorities: frozenset[Authority] = frozenset({Authority.POST})
+    who: Who = Who()
 
 
 _PLAIN_POST = tuple(Post._field_defaults.values())
@@ -189,11 +193,12 @@ def make_request(
     request_id: bytes,
     actor: str = "",
     authorities: frozenset[Authority] = frozenset({Authority.POST}),
+    who: Who | None = None,
 ) -> Request:
     """Builds a request with its key and fingerprint."""
     key = request_key(caller, request_id) if request_id else b""
     fingerprint = fingerprint_of(commands)
-    return Request(caller, request_id, key, commands, fingerprint, actor, authorities)
+    return Request(caller, request_id, key, commands, fingerprint, actor, authorities, who or Who())
 
 
 def request_key(caller: str, request_id: bytes) -> bytes:
@@ -221,19 +226,21 @@ def _said(command: Command) -> str:
     return type(command).__name__ + _named(command, 0)
 
 
-def _named(command: Command, first: int) -> str:
+def _named(command: Any, first: int) -> str:
     """Writes the fields from `first` on that are not at their defaults, with their names."""
     defaults = command._field_defaults
     return "".join(
         f",{name}={_plain(name, value)!r}"
         for name, value in zip(command._fields[first:], command[first:], strict=True)
-        if name not in defaults or defaults[name] != value
+        if (name not in defaults or defaults[name] != value) and name not in NOT_SAID
     )
 
 
 def _plain(name: str, value: object) -> object:
     if name == "memo":
         return True
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value).__name__ + _named(value, 0)
     return int(value) if isinstance(value, enum.IntEnum) else value
 
 

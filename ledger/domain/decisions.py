@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from ledger.domain.account import Account, AccountState
 from ledger.domain.entry import AccountFact, EntryKind, HoldChange, LedgerFact, Posting
+from ledger.domain.facts import Fact, TallyKey
 from ledger.domain.fold import Projections
 from timebank.errors import Reason, TimebankError
 from timebank.units import Unit
@@ -25,6 +26,8 @@ class Decision(NamedTuple):
     account: AccountFact | None = None
     ledger: LedgerFact | None = None
     memo: str = ""
+    facts: tuple[Fact, ...] = ()
+    tallies: tuple[tuple[TallyKey, int], ...] = ()
 
 
 def find_account(state: Projections, account_id: str) -> Account:

@@ -6,6 +6,7 @@ import enum
 from typing import NamedTuple
 
 from ledger.domain.account import AccountKind, AccountState, LotChange
+from ledger.domain.facts import Fact, TallyKey
 from ledger.domain.hold import HoldKind, HoldState
 from timebank.units import Unit
 
@@ -42,6 +43,31 @@ class EntryKind(enum.IntEnum):
     LOT_EXPIRED = 32
     REVERSAL = 33
     REFUND = 34
+    MEMBER_EXPORTED = 35
+    MEMBER_DIED = 36
+    MEMBER_REGISTERED = 40
+    MEMBER_CHANGED = 41
+    MEMBERS_MERGED = 42
+    MEMBERS_UNMERGED = 43
+    FAMILY_LINKED = 44
+    NO_SHOW_REPORTED = 45
+    EVALUATED = 46
+    RECORD_CLAIMED = 50
+    RECORD_VERIFIED = 51
+    RECORD_PUBLICISED = 52
+    RECORD_DISPUTED = 53
+    RECORD_DISPUTE_RESOLVED = 54
+    RECORD_VOIDED = 55
+    RECORD_SPOT_CHECKED = 56
+    POLICY_ADOPTED = 60
+    STAR_GRANTED = 70
+    STAR_REVIEW_OPENED = 71
+    STAR_REVIEW_CLOSED = 72
+    STAR_LOWERED = 73
+    STAR_SELECTED = 74
+    CERTIFICATE_ISSUED = 80
+    CERTIFICATE_REVOKED = 81
+    CERTIFICATE_FLAGGED = 82
 
 
 class Posting(NamedTuple):
@@ -112,3 +138,5 @@ class Entry(NamedTuple):
     account: AccountFact | None = None
     ledger: LedgerFact | None = None
     commitments: tuple[tuple[str, bytes], ...] = ()
+    facts: tuple[Fact, ...] = ()
+    tallies: tuple[tuple[TallyKey, int], ...] = ()

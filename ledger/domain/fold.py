@@ -12,8 +12,13 @@ from typing import NamedTuple
 from ledger.domain.account import Account, AccountKind, AccountState
 from ledger.domain.calendar import year_of
 from ledger.domain.entry import AccountFact, Entry, EntryKind, HoldChange, Posting
+from ledger.domain.facts import Fact, FactKey, FactRow, TallyKey, row_of
 from ledger.domain.hold import Hold, HoldState
+from ledger.domain.register import Register
 from timebank.units import Unit
+
+SYSTEM_ACCOUNTS_COUNT = 8
+"""Entries 1 to 8 open the accounts that every ledger has."""
 
 
 class PostingRow(NamedTuple):
@@ -57,6 +62,7 @@ class Projections:
     holds: dict[str, Hold] = field(default_factory=dict)
     corrections: dict[int, Correction] = field(default_factory=dict)
     expired_accounts: dict[Unit, str] = field(default_factory=dict)
+    system_accounts: dict[tuple[AccountKind, Unit], str] = field(default_factory=dict)
     posting_rows: list[PostingRow] = field(default_factory=list)
     earned: dict[tuple[int, int], int] = field(default_factory=dict)
     changed_accounts: dict[str, Account] = field(default_factory=dict)
@@ -65,6 +71,16 @@ class Projections:
     changed_holds: dict[str, Hold] = field(default_factory=dict)
     changed_corrections: dict[int, Correction] = field(default_factory=dict)
     ledger_changed: bool = False
+    register: Register = field(default_factory=Register)
+    fact_rows: dict[tuple[int, str], FactRow] = field(default_factory=dict)
+    tally_changes: dict[TallyKey, int] = field(default_factory=dict)
+    kept_facts: dict[FactKey, Fact] = field(default_factory=dict)
+
+    def know_system(self, account: Account) -> None:
+        """Notes an account that the ledger itself has."""
+        self.system_accounts[account.kind, account.unit] = account.account_id
+        if account.kind is AccountKind.EXPIRED:
+            self.expired_accounts[account.unit] = account.account_id
 
     def clear_changes(self) -> None:
         """Forgets what changed, once it is stored."""
@@ -76,6 +92,8 @@ class Projections:
         self.changed_holds = {}
         self.changed_corrections = {}
         self.ledger_changed = False
+        self.fact_rows = {}
+        self.tally_changes = {}
 
     def fold(self, entry: Entry) -> None:
         """Adds the effects of an entry. Raises KeyError when it names an account or hold that never
@@ -91,6 +109,17 @@ class Projections:
             self._fold_hold(change, entry)
         if entry.original_index is not None:
             self._fold_correction(entry)
+        if entry.facts or entry.tallies:
+            self._fold_facts(entry)
+
+    def _fold_facts(self, entry: Entry) -> None:
+        for fact in entry.facts:
+            row = row_of(fact, entry.log_index)
+            self.fact_rows[row.kind, row.fact_id] = row
+            self.register.put(fact, entry)
+        for key, amount in entry.tallies:
+            self.tally_changes[key] = self.tally_changes.get(key, 0) + amount
+            self.register.add(key, amount)
 
     def _fold_posting(self, posting: Posting, entry: Entry) -> None:
         account_id, _, amount, lots, earned = posting
@@ -109,8 +138,10 @@ class Projections:
             PostingRow(account.no, entry.log_index, amount, account.posted, entry.effective_us)
         )
         if earned:
-            key = (account.no, year_of(entry.effective_us, self.ledger.time_zone))
+            year = year_of(entry.effective_us, self.ledger.time_zone)
+            key = (account.no, year)
             self.earned[key] = self.earned.get(key, 0) + amount
+            self.register.earn(account_id, year, amount)
 
     def _fold_hold(self, change: HoldChange, entry: Entry) -> None:
         account = self.accounts[change.account_id]
@@ -168,8 +199,8 @@ class Projections:
                 opened_us=entry.recorded_us,
             )
             self.accounts[fact.account_id] = account
-            if fact.kind is AccountKind.EXPIRED:
-                self.expired_accounts[fact.unit] = fact.account_id
+            if entry.log_index <= SYSTEM_ACCOUNTS_COUNT:
+                self.know_system(account)
         if account is None:
             raise KeyError(fact.account_id)
         account.state = AccountState(fact.state)

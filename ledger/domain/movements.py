@@ -105,6 +105,16 @@ MOVEMENTS: dict[EntryKind, Movement] = {
         {Unit.POINTS: _route({MEMBER}, {EXPIRED}), Unit.TIME: _route({MEMBER}, {EXPIRED})},
         reversible=False,
     ),
+    EntryKind.MEMBER_EXPORTED: Movement(
+        Authority.RECORDS,
+        {Unit.TIME: _route({MEMBER}, {ISSUANCE}), Unit.POINTS: _route({MEMBER}, {ISSUANCE})},
+        reversible=False,
+    ),
+    EntryKind.MEMBER_DIED: Movement(
+        Authority.RECORDS,
+        {Unit.TIME: _route({MEMBER}, {MEMBER, POOL}), Unit.POINTS: _route({MEMBER}, {EXPIRED})},
+        reversible=False,
+    ),
     EntryKind.REVERSAL: Movement(Authority.LEDGER, {}, reversible=False),
     EntryKind.REFUND: Movement(Authority.LEDGER, {}, reversible=False),
 }

@@ -1,3 +1,3 @@
 """Versions of the ledger's tables."""
 
-MINIMUM_REVISION = "ledger_0001"
+MINIMUM_REVISION = "ledger_0002"

@@ -7,8 +7,8 @@ import grpc
 import grpc.aio
 
 from ledger.domain import commands as c
-from ledger.domain.book import Outcome
 from ledger.domain.entry import Entry, EntryKind
+from ledger.domain.outcomes import Outcome
 from ledger.names import child_from_name, invalid, ledger_id_from_name
 from ledger.usecases.accounts import Accounts
 from ledger.usecases.proofs import Proofs

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Table
+from sqlalchemy import Table, Text
 
 from ledger.store import schema
 from ledger.store.batches import Head
@@ -74,7 +74,11 @@ async def read_ledger(snapshot: Snapshot, ledger_no: int) -> Row | None:
 
 
 def read_table(snapshot: Snapshot, ledger_no: int, table: Table, order: Sequence[str]) -> Pages:
-    """Reads a table of a ledger, sorted by columns that are numbers."""
+    """Reads a table of a ledger, sorted by columns; texts by their bytes."""
+    order = [
+        f"{name}{snapshot.byte_order}" if isinstance(table.columns[name].type, Text) else name
+        for name in order
+    ]
     sql = f"SELECT {', '.join(columns(table))} FROM {table.name} WHERE ledger_no = ?1"
     return snapshot.pages(f"{sql} ORDER BY {', '.join(order)}", ledger_no)
 

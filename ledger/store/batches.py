@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ledger.domain.account import Account, AccountKind, AccountState, Lot
-from ledger.domain.book import Decline, Text
 from ledger.domain.entry import EntryKind
 from ledger.domain.fold import Correction, LedgerState, Projections
 from ledger.domain.hold import Hold, HoldKind, HoldState
-from ledger.store import schema
+from ledger.domain.outcomes import Decline, Text
+from ledger.store import hours_schema, schema
 from ledger.store.statements import LockHead, Plan, Read, Row, Rows, Write
 from timebank.units import Unit
 
@@ -334,10 +334,13 @@ def write_batch(changes: Changes, state: Projections) -> Plan[None]:
             ],
         ),
         Rows(schema.ledgers, [ledger_row(state.ledger)] if state.ledger_changed else []),
+        Rows(hours_schema.facts, list(state.fact_rows.values())),
         Rows(schema.heads, [head[:5]]),
     ]
     earned = [(*key, amount) for key, amount in state.earned.items() if amount]
-    yield Write(inserted, upserted, [Rows(schema.earnings, earned)], [Rows(schema.lots, gone)])
+    sums = [(*key, amount) for key, amount in state.tally_changes.items() if amount]
+    added = [Rows(schema.earnings, earned), Rows(hours_schema.tallies, sums)]
+    yield Write(inserted, upserted, added, [Rows(schema.lots, gone)])
 
 
 def _lot_rows(state: Projections) -> tuple[list[tuple[int, ...]], list[tuple[int, int]]]:

@@ -26,14 +26,15 @@ OPERATIONAL = "OPERATIONAL"
 metadata = MetaData()
 
 
-def _no() -> Column[int]:
+def ledger_column() -> Column[int]:
+    """Makes the column that every key begins with."""
     return Column("ledger_no", BigInteger, nullable=False, autoincrement=False)
 
 
 ledgers = Table(
     "ledgers",
     metadata,
-    _no(),
+    ledger_column(),
     Column("ledger_id", Text, nullable=False),
     Column("display_name", Text, nullable=False),
     Column("time_zone", Text, nullable=False),
@@ -53,7 +54,7 @@ ledgers = Table(
 heads = Table(
     "heads",
     metadata,
-    _no(),
+    ledger_column(),
     Column("size", BigInteger, nullable=False),
     Column("root", LargeBinary, nullable=False),
     Column("frontier", LargeBinary, nullable=False),
@@ -67,7 +68,7 @@ heads = Table(
 entries = Table(
     "entries",
     metadata,
-    _no(),
+    ledger_column(),
     Column("log_index", BigInteger, nullable=False, autoincrement=False),
     Column("kind", SmallInteger, nullable=False),
     Column("recorded_us", BigInteger, nullable=False),
@@ -113,7 +114,7 @@ Index("entries_by_time", entries.c.ledger_no, entries.c.recorded_us)
 tiles = Table(
     "tiles",
     metadata,
-    _no(),
+    ledger_column(),
     Column("level", SmallInteger, nullable=False),
     Column("tile_index", BigInteger, nullable=False),
     Column("hashes", LargeBinary, nullable=False),
@@ -126,7 +127,7 @@ tiles = Table(
 accounts = Table(
     "accounts",
     metadata,
-    _no(),
+    ledger_column(),
     Column("account_no", BigInteger, nullable=False, autoincrement=False),
     Column("account_id", Text, nullable=False),
     Column("holder", Text, nullable=False),
@@ -149,7 +150,7 @@ accounts = Table(
 balances = Table(
     "balances",
     metadata,
-    _no(),
+    ledger_column(),
     Column("account_no", BigInteger, nullable=False, autoincrement=False),
     Column("posted", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False),
@@ -163,7 +164,7 @@ balances = Table(
 lots = Table(
     "lots",
     metadata,
-    _no(),
+    ledger_column(),
     Column("account_no", BigInteger, nullable=False, autoincrement=False),
     Column("expires_us", BigInteger, nullable=False, autoincrement=False),
     Column("remaining", BigInteger, nullable=False),
@@ -178,7 +179,7 @@ lots = Table(
 holds = Table(
     "holds",
     metadata,
-    _no(),
+    ledger_column(),
     Column("hold_id", Text, nullable=False),
     Column("account_no", BigInteger, nullable=False),
     Column("kind", SmallInteger, nullable=False),
@@ -214,7 +215,7 @@ Index(
 postings = Table(
     "postings",
     metadata,
-    _no(),
+    ledger_column(),
     Column("account_no", BigInteger, nullable=False, autoincrement=False),
     Column("log_index", BigInteger, nullable=False, autoincrement=False),
     Column("amount", BigInteger, nullable=False),
@@ -230,7 +231,7 @@ postings = Table(
 earnings = Table(
     "earnings",
     metadata,
-    _no(),
+    ledger_column(),
     Column("account_no", BigInteger, nullable=False, autoincrement=False),
     Column("calendar_year", SmallInteger, nullable=False, autoincrement=False),
     Column("earned", BigInteger, nullable=False),
@@ -242,7 +243,7 @@ earnings = Table(
 corrections = Table(
     "corrections",
     metadata,
-    _no(),
+    ledger_column(),
     Column("original_index", BigInteger, nullable=False, autoincrement=False),
     Column("reversed_by", BigInteger),
     Column("refunded", BigInteger, nullable=False),
@@ -254,7 +255,7 @@ corrections = Table(
 declines = Table(
     "declines",
     metadata,
-    _no(),
+    ledger_column(),
     Column("request_key", LargeBinary, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("error", LargeBinary, nullable=False),
@@ -269,7 +270,7 @@ declines = Table(
 texts = Table(
     "texts",
     metadata,
-    _no(),
+    ledger_column(),
     Column("log_index", BigInteger, nullable=False, autoincrement=False),
     Column("field", Text, nullable=False),
     Column("salt", LargeBinary, nullable=False),
@@ -282,7 +283,7 @@ texts = Table(
 commits = Table(
     "commits",
     metadata,
-    _no(),
+    ledger_column(),
     Column("batch_id", LargeBinary, nullable=False),
     Column("committed_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("ledger_no", "batch_id"),
@@ -292,5 +293,5 @@ commits = Table(
     info={"role": OPERATIONAL},
 )
 
-SCHEMA_TABLES = tuple(metadata.sorted_tables)
-"""Every table of the ledger."""
+FIRST_TABLES = tuple(metadata.sorted_tables)
+"""The tables of the first migration; `ledger.store.hours_schema` adds more."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ledger.domain import commands as c
-from ledger.domain.book import Outcome
 from ledger.domain.entry import Entry
+from ledger.domain.outcomes import Outcome
 from ledger.sequencer import Answer
 from ledger.usecases.caller import authorities_of
 from ledger.usecases.ledgers import Ledgers

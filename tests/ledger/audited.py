@@ -13,11 +13,11 @@ from ledger import leaf
 from ledger.batch import Batch, BatchLimits
 from ledger.domain import commands as c
 from ledger.domain.account import AccountKind
-from ledger.domain.book import Outcome
 from ledger.domain.entry import Entry, EntryKind
 from ledger.domain.fold import LedgerState
 from ledger.domain.hold import HoldKind
 from ledger.domain.movements import Authority
+from ledger.domain.outcomes import Outcome
 from ledger.memory import Memory
 from ledger.store.dialects import WriterSession, open_session
 from ledger.store.ledgers import add_ledger

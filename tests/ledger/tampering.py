@@ -14,7 +14,7 @@ from sqlalchemy import Boolean, Column, LargeBinary, SmallInteger, Table, Text
 
 from ledger.audit.findings import Report
 from ledger.audit.run import Kept, audit_database
-from ledger.store import schema
+from ledger.store.hours_schema import SCHEMA_TABLES
 from tests.ledger.audited import Writer, write_history
 from timebank.config import DatabaseConfig
 
@@ -121,7 +121,7 @@ def another_row(table: Table, row: dict[str, Any]) -> dict[str, Any]:
 def audited_tables() -> list[Table]:
     """Lists the tables whose rows the log determines."""
     roles = (schema.LOG, schema.PROJECTION)
-    return [table for table in schema.SCHEMA_TABLES if table.info["role"] in roles]
+    return [table for table in SCHEMA_TABLES if table.info["role"] in roles]
 
 
 def write_original(url: str) -> None:

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from ledger import leaf
 from ledger.domain import commands as c
-from ledger.domain.book import EXPIRY_CALLER, Book, Outcome, Recorded, Text
+from ledger.domain.book import EXPIRY_CALLER, Book
 from ledger.domain.entry import Entry, EntryKind
 from ledger.domain.fold import LedgerState, Projections
 from ledger.domain.movements import Authority
+from ledger.domain.outcomes import Outcome, Recorded, Text
 from ledger.wire import CommandReader
 from tests.simulation import asked as q
 from tests.simulation.over_rpcs import account_name, command_message

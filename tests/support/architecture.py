@@ -41,6 +41,8 @@ SKIPS = {"skip", "skipif", "xfail", "importorskip"}
 # A room may import the rooms on its own step and below: timebank <- domain <- ... <- service.
 STEPS = {
     "domain": 0,
+    "policies": 0,
+    "holidays": 1,
     "leaf": 1,
     "store": 2,
     "migrations": 2,

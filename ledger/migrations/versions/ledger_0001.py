@@ -19,7 +19,7 @@ _FILL = {"balances": 50, "lots": 50, "heads": 10}
 def upgrade() -> None:
     """Makes every table."""
     connection = op.get_bind()
-    schema.metadata.create_all(connection, checkfirst=False)
+    schema.metadata.create_all(connection, tables=schema.FIRST_TABLES, checkfirst=False)
     if connection.dialect.name == "postgresql":
         for table, percent in _FILL.items():
             op.execute(f"ALTER TABLE {table} SET (fillfactor = {percent})")
@@ -27,4 +27,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drops every table, and with it the ledger."""
-    schema.metadata.drop_all(op.get_bind(), checkfirst=False)
+    schema.metadata.drop_all(op.get_bind(), tables=schema.FIRST_TABLES, checkfirst=False)

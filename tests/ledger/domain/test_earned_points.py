@@ -5,10 +5,11 @@ import pytest
 from ledger import leaf
 from ledger.domain import commands as c
 from ledger.domain.account import NEVER_US, AccountKind
-from ledger.domain.book import Book, Outcome
+from ledger.domain.book import Book
 from ledger.domain.entry import EntryKind
 from ledger.domain.fold import LedgerState, Projections
 from ledger.domain.movements import Authority
+from ledger.domain.outcomes import Outcome
 from timebank.units import Unit
 
 NEW_YEAR_US = 1_798_732_800_000_000

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from ledger.store.schema import SCHEMA_TABLES
+from ledger.store.hours_schema import SCHEMA_TABLES
 from tests.support.postgres import PostgresServer
 from timebank.config import DatabaseConfig
 from timebank.database import open_databases

@@ -13,7 +13,8 @@ import pytest
 import ledger.service
 from ledger.batch import Batch
 from ledger.domain import commands as c
-from ledger.domain.book import Book, Outcome
+from ledger.domain.book import Book
+from ledger.domain.outcomes import Outcome
 from ledger.sequencer import Sequencer, Submission
 from ledger.store.dialects import PostgresqlSession, SqliteSession, UnknownCommit
 from ledger.usecases.entries import _HeadWatch

@@ -11,6 +11,7 @@ import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
 import timebank.ledger.v1.account_pb2
+import timebank.ledger.v1.fact_pb2
 import timebank.ledger.v1.hold_pb2
 import timebank.ledger.v1.ledger_pb2
 import typing
@@ -82,6 +83,56 @@ class _EntryKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     """Movement: an entry undone 冲正."""
     ENTRY_KIND_REFUND: _EntryKind.ValueType  # 34
     """Movement: part or all of an entry given back into the lots it came from 退款."""
+    ENTRY_KIND_MEMBER_EXPORTED: _EntryKind.ValueType  # 35
+    """Movement: what a member leaves behind when moving to another city 迁出."""
+    ENTRY_KIND_MEMBER_DIED: _EntryKind.ValueType  # 36
+    """Movement: what a member leaves behind at death 身故."""
+    ENTRY_KIND_MEMBER_REGISTERED: _EntryKind.ValueType  # 40
+    """Fact: a member was registered 注册."""
+    ENTRY_KIND_MEMBER_CHANGED: _EntryKind.ValueType  # 41
+    """Fact: what the ledger knows of a member changed."""
+    ENTRY_KIND_MEMBERS_MERGED: _EntryKind.ValueType  # 42
+    """Fact: a member turned out to be a duplicate of another 合并."""
+    ENTRY_KIND_MEMBERS_UNMERGED: _EntryKind.ValueType  # 43
+    """Fact: a merge was undone."""
+    ENTRY_KIND_FAMILY_LINKED: _EntryKind.ValueType  # 44
+    """Fact: a family link 亲属关系 was registered or ended."""
+    ENTRY_KIND_NO_SHOW_REPORTED: _EntryKind.ValueType  # 45
+    """Fact: a volunteer did not come 爽约."""
+    ENTRY_KIND_EVALUATED: _EntryKind.ValueType  # 46
+    """Fact: a volunteer was evaluated 评价."""
+    ENTRY_KIND_RECORD_CLAIMED: _EntryKind.ValueType  # 50
+    """Fact: a service record was claimed 申报."""
+    ENTRY_KIND_RECORD_VERIFIED: _EntryKind.ValueType  # 51
+    """Fact: a service record was attested 核实."""
+    ENTRY_KIND_RECORD_PUBLICISED: _EntryKind.ValueType  # 52
+    """Fact: a service record is publicised 公示."""
+    ENTRY_KIND_RECORD_DISPUTED: _EntryKind.ValueType  # 53
+    """Fact: a service record is disputed 异议."""
+    ENTRY_KIND_RECORD_DISPUTE_RESOLVED: _EntryKind.ValueType  # 54
+    """Fact: a dispute about a service record was resolved."""
+    ENTRY_KIND_RECORD_VOIDED: _EntryKind.ValueType  # 55
+    """Fact: a service record that was never posted is void 作废."""
+    ENTRY_KIND_RECORD_SPOT_CHECKED: _EntryKind.ValueType  # 56
+    """Fact: the spot check 抽查 of a service record was done."""
+    ENTRY_KIND_POLICY_ADOPTED: _EntryKind.ValueType  # 60
+    """Fact: a version of the policy was adopted 政策."""
+    ENTRY_KIND_STAR_GRANTED: _EntryKind.ValueType  # 70
+    """Fact: a star 星级 was granted."""
+    ENTRY_KIND_STAR_REVIEW_OPENED: _EntryKind.ValueType  # 71
+    """Fact: a correction put a star under review 复核."""
+    ENTRY_KIND_STAR_REVIEW_CLOSED: _EntryKind.ValueType  # 72
+    """Fact: the review of a star was closed."""
+    ENTRY_KIND_STAR_LOWERED: _EntryKind.ValueType  # 73
+    """Fact: a star was lowered, as the policy says."""
+    ENTRY_KIND_STAR_SELECTED: _EntryKind.ValueType  # 74
+    """Fact: a member was selected 评选 for the fifth star."""
+    ENTRY_KIND_CERTIFICATE_ISSUED: _EntryKind.ValueType  # 80
+    """Fact: a certificate 志愿服务证明 was issued."""
+    ENTRY_KIND_CERTIFICATE_REVOKED: _EntryKind.ValueType  # 81
+    """Fact: a certificate was revoked 撤销."""
+    ENTRY_KIND_CERTIFICATE_FLAGGED: _EntryKind.ValueType  # 82
+    """Fact: a record that a certificate cites was corrected."""
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper):
     """What happened. The movement table of the ledger says which account kinds each kind may move what between."""
@@ -140,6 +191,56 @@ ENTRY_KIND_REVERSAL: EntryKind.ValueType  # 33
 """Movement: an entry undone 冲正."""
 ENTRY_KIND_REFUND: EntryKind.ValueType  # 34
 """Movement: part or all of an entry given back into the lots it came from 退款."""
+ENTRY_KIND_MEMBER_EXPORTED: EntryKind.ValueType  # 35
+"""Movement: what a member leaves behind when moving to another city 迁出."""
+ENTRY_KIND_MEMBER_DIED: EntryKind.ValueType  # 36
+"""Movement: what a member leaves behind at death 身故."""
+ENTRY_KIND_MEMBER_REGISTERED: EntryKind.ValueType  # 40
+"""Fact: a member was registered 注册."""
+ENTRY_KIND_MEMBER_CHANGED: EntryKind.ValueType  # 41
+"""Fact: what the ledger knows of a member changed."""
+ENTRY_KIND_MEMBERS_MERGED: EntryKind.ValueType  # 42
+"""Fact: a member turned out to be a duplicate of another 合并."""
+ENTRY_KIND_MEMBERS_UNMERGED: EntryKind.ValueType  # 43
+"""Fact: a merge was undone."""
+ENTRY_KIND_FAMILY_LINKED: EntryKind.ValueType  # 44
+"""Fact: a family link 亲属关系 was registered or ended."""
+ENTRY_KIND_NO_SHOW_REPORTED: EntryKind.ValueType  # 45
+"""Fact: a volunteer did not come 爽约."""
+ENTRY_KIND_EVALUATED: EntryKind.ValueType  # 46
+"""Fact: a volunteer was evaluated 评价."""
+ENTRY_KIND_RECORD_CLAIMED: EntryKind.ValueType  # 50
+"""Fact: a service record was claimed 申报."""
+ENTRY_KIND_RECORD_VERIFIED: EntryKind.ValueType  # 51
+"""Fact: a service record was attested 核实."""
+ENTRY_KIND_RECORD_PUBLICISED: EntryKind.ValueType  # 52
+"""Fact: a service record is publicised 公示."""
+ENTRY_KIND_RECORD_DISPUTED: EntryKind.ValueType  # 53
+"""Fact: a service record is disputed 异议."""
+ENTRY_KIND_RECORD_DISPUTE_RESOLVED: EntryKind.ValueType  # 54
+"""Fact: a dispute about a service record was resolved."""
+ENTRY_KIND_RECORD_VOIDED: EntryKind.ValueType  # 55
+"""Fact: a service record that was never posted is void 作废."""
+ENTRY_KIND_RECORD_SPOT_CHECKED: EntryKind.ValueType  # 56
+"""Fact: the spot check 抽查 of a service record was done."""
+ENTRY_KIND_POLICY_ADOPTED: EntryKind.ValueType  # 60
+"""Fact: a version of the policy was adopted 政策."""
+ENTRY_KIND_STAR_GRANTED: EntryKind.ValueType  # 70
+"""Fact: a star 星级 was granted."""
+ENTRY_KIND_STAR_REVIEW_OPENED: EntryKind.ValueType  # 71
+"""Fact: a correction put a star under review 复核."""
+ENTRY_KIND_STAR_REVIEW_CLOSED: EntryKind.ValueType  # 72
+"""Fact: the review of a star was closed."""
+ENTRY_KIND_STAR_LOWERED: EntryKind.ValueType  # 73
+"""Fact: a star was lowered, as the policy says."""
+ENTRY_KIND_STAR_SELECTED: EntryKind.ValueType  # 74
+"""Fact: a member was selected 评选 for the fifth star."""
+ENTRY_KIND_CERTIFICATE_ISSUED: EntryKind.ValueType  # 80
+"""Fact: a certificate 志愿服务证明 was issued."""
+ENTRY_KIND_CERTIFICATE_REVOKED: EntryKind.ValueType  # 81
+"""Fact: a certificate was revoked 撤销."""
+ENTRY_KIND_CERTIFICATE_FLAGGED: EntryKind.ValueType  # 82
+"""Fact: a record that a certificate cites was corrected."""
 global___EntryKind = EntryKind
 
 @typing.final
@@ -170,6 +271,8 @@ class Entry(google.protobuf.message.Message):
     ACCOUNT_FIELD_NUMBER: builtins.int
     LEDGER_FIELD_NUMBER: builtins.int
     COMMITMENTS_FIELD_NUMBER: builtins.int
+    FACTS_FIELD_NUMBER: builtins.int
+    TALLIES_FIELD_NUMBER: builtins.int
     ledger_id: builtins.str
     """Id of the ledger."""
     index: builtins.int
@@ -220,6 +323,14 @@ class Entry(google.protobuf.message.Message):
     def commitments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Commitment]:
         """Salted commitments to texts that are kept outside the log."""
 
+    @property
+    def facts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[timebank.ledger.v1.fact_pb2.Fact]:
+        """Members, records, policies, stars and certificates as they are from now on."""
+
+    @property
+    def tallies(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[timebank.ledger.v1.fact_pb2.TallyChange]:
+        """Running sums that change."""
+
     def __init__(
         self,
         *,
@@ -243,9 +354,11 @@ class Entry(google.protobuf.message.Message):
         account: global___AccountFact | None = ...,
         ledger: global___LedgerFact | None = ...,
         commitments: collections.abc.Iterable[global___Commitment] | None = ...,
+        facts: collections.abc.Iterable[timebank.ledger.v1.fact_pb2.Fact] | None = ...,
+        tallies: collections.abc.Iterable[timebank.ledger.v1.fact_pb2.TallyChange] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_original_index", b"_original_index", "account", b"account", "ledger", b"ledger", "original_index", b"original_index"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_original_index", b"_original_index", "account", b"account", "actor", b"actor", "caller", b"caller", "cause", b"cause", "chain_position", b"chain_position", "commitments", b"commitments", "effective_time_us", b"effective_time_us", "hold_changes", b"hold_changes", "index", b"index", "kind", b"kind", "ledger", b"ledger", "ledger_id", b"ledger_id", "natural_key", b"natural_key", "nonce", b"nonce", "original_index", b"original_index", "policy_version", b"policy_version", "postings", b"postings", "recorded_time_us", b"recorded_time_us", "request_fingerprint", b"request_fingerprint", "request_id", b"request_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_original_index", b"_original_index", "account", b"account", "actor", b"actor", "caller", b"caller", "cause", b"cause", "chain_position", b"chain_position", "commitments", b"commitments", "effective_time_us", b"effective_time_us", "facts", b"facts", "hold_changes", b"hold_changes", "index", b"index", "kind", b"kind", "ledger", b"ledger", "ledger_id", b"ledger_id", "natural_key", b"natural_key", "nonce", b"nonce", "original_index", b"original_index", "policy_version", b"policy_version", "postings", b"postings", "recorded_time_us", b"recorded_time_us", "request_fingerprint", b"request_fingerprint", "request_id", b"request_id", "tallies", b"tallies"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_original_index", b"_original_index"]) -> typing.Literal["original_index"] | None: ...
 
 global___Entry = Entry

@@ -1,0 +1,143 @@
+"""What each request about members and records has to look up before it is decided.
+
+It is asked again until nothing more is wanted: what a member's record needs is known once the
+member is. Whatever is forgotten here surfaces as NotLoaded, never as a wrong answer.
+"""
+
+from __future__ import annotations
+
+from ledger.domain import hours_commands as h
+from ledger.domain import member_rules as m
+from ledger.domain.back_entries import day_and_week, recorder_keys
+from ledger.domain.calendar import year_of
+from ledger.domain.credit_rules import names_of
+from ledger.domain.facts import CertificateRow, FactKind, Member, Record, link_id
+from ledger.domain.hours_view import View
+from ledger.domain.record_rules import DATE_ONLY
+from ledger.domain.register import days_of
+from ledger.domain.service_split import day_of
+from ledger.domain.star_changes import touch_star
+from ledger.domain.time_gifts import GRANTED
+
+
+def want(view: View, command: h.HoursCommand) -> None:
+    """Wants what a command needs, as far as it is known by now."""
+    match command:
+        case h.SubmitRecord():
+            view.touch(FactKind.RECORD, command.record.record_id)
+            _record(view, command.record)
+        case h.VerifyRecord() | h.ResolveDispute() | h.ResolveSpotCheck() | h.VoidRecord():
+            by = command.verifier if isinstance(command, h.VerifyRecord) else command.by
+            view.touch_person(by)
+            _stored_record(view, command.record_id)
+        case h.DisputeRecord() | h.PostDue() | h.ReapplyPolicy():
+            _stored_record(view, command.record_id)
+        case h.AdoptPolicy():
+            view.touch_policies()
+        case h.RevokeCertificate():
+            known = view.touch(FactKind.CERTIFICATE, command.number)
+            if known is not None and isinstance(known.fact, CertificateRow):
+                view.touch(FactKind.MEMBER, known.fact.member_id)
+        case _:
+            _member_command(view, command)
+
+
+def _member_command(view: View, command: h.HoursCommand) -> None:
+    member_id: str = (
+        command.member.member_id if isinstance(command, h.RegisterMember) else command.member_id  # type: ignore[union-attr]  # all that are left name a member
+    )
+    view.touch_policies()
+    view.touch_system()
+    group = view.touch_group(member_id)
+    touch_star(view, group)
+    match command:
+        case h.RegisterMember():
+            if command.member.guardian:
+                view.touch_group(command.member.guardian)
+        case h.ChangeMember():
+            guardian = dict(command.changes).get("guardian", "")
+            for name in (str(guardian), *(item.guardian for item in group)):
+                if name:
+                    view.touch_group(name)
+        case h.MergeMember():
+            touch_star(view, _both(group, view.touch_group(command.into)))
+        case h.UnmergeMember() if group:
+            alone = view.touch(FactKind.MEMBER, member_id)
+            view.touch_list(FactKind.MEMBER, member_id)
+            if alone is not None and isinstance(alone.fact, Member):
+                touch_star(view, [alone.fact])
+        case h.LinkFamily():
+            view.touch_group(command.relative)
+        case h.ReportNoShow():
+            view.touch(FactKind.NO_SHOW, m.no_show_id(command))
+            name = m.no_show_tally(malicious=command.malicious)
+            _tallies(view, group, [(name, command.day[:4])])
+        case h.EvaluateMember():
+            view.touch(FactKind.EVALUATION, m.evaluation_id(command))
+            view.touch(FactKind.EVALUATION, m.mutual_id(command))
+            view.touch_person(command.rater)
+        case h.RecordDeath() | h.TransferTime():
+            other = command.heir if isinstance(command, h.RecordDeath) else command.to
+            if other:
+                view.touch_group(other)
+                view.touch(FactKind.FAMILY_LINK, link_id(member_id, other))
+        case h.GrantTime():
+            year = str(year_of(view.now_us, view.zone))
+            _tallies(view, group, [(GRANTED, year)])
+        case _:
+            pass
+
+
+def _both(first: list[Member], second: list[Member]) -> list[Member]:
+    """A merge makes one group of two, with the second's root."""
+    return [*second, *first] if first and second else []
+
+
+def _stored_record(view: View, record_id: str) -> None:
+    known = view.touch(FactKind.RECORD, record_id)
+    if known is not None and isinstance(known.fact, Record):
+        _record(view, known.fact)
+
+
+def _record(view: View, record: Record) -> None:
+    timeline = view.touch_policies()
+    view.touch_system()
+    group = view.touch_group(record.volunteer)
+    if record.beneficiary:
+        view.touch_group(record.beneficiary)
+        view.touch(FactKind.FAMILY_LINK, link_id(record.volunteer, record.beneficiary))
+    for person in (record.recorder, *record.verifiers):
+        if person:
+            view.touch_person(person)
+    if record.recorder:
+        for key in recorder_keys(record.recorder, *day_and_week(view.now_us, view.zone)):
+            view.touch_tally(key)
+    touch_star(view, group)
+    for member in group:
+        view.touch(FactKind.RECORD, record.record_id)
+        for day in days_of(record.started_us, record.ended_us):
+            view.touch_day(member.member_id, day)
+        if record.supersedes or record.parts:
+            for number in view.touch_list(FactKind.CERTIFICATE, member.member_id):
+                view.touch(FactKind.CERTIFICATE, number)
+    if record.date_only:
+        _tallies(view, group, [(DATE_ONLY, day_of(record.started_us, view.zone).date)])
+    if record.supersedes:
+        _superseded(view, record)
+    covered = any(item.from_us <= record.started_us < item.to_us for item in timeline)
+    if covered and record.minutes:
+        _tallies(view, group, names_of(timeline, record, view.zone))
+
+
+def _superseded(view: View, record: Record) -> None:
+    old = view.touch(FactKind.RECORD, record.supersedes)
+    if old is not None and isinstance(old.fact, Record):
+        view.touch_group(old.fact.volunteer)
+        if old.fact.beneficiary:
+            view.touch_group(old.fact.beneficiary)
+
+
+def _tallies(view: View, group: list[Member], names: list[tuple[str, str]]) -> None:
+    for member in group:
+        for name, period in names:
+            view.touch_tally((member.member_id, name, period))

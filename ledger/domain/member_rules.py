@@ -1,0 +1,370 @@
+"""Rules of members: registration, changes, merging, death and moving away.
+
+A member that is not ACTIVE refuses what needs one with MEMBER_NOT_ACTIVE. Merges are flat: a member
+is a duplicate of a root, never of another duplicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ledger.domain import hours_commands as h
+from ledger.domain.account import AccountKind, AccountState, LotChange, take_unreserved
+from ledger.domain.calendar import year_of
+from ledger.domain.decisions import Decision
+from ledger.domain.entry import AccountFact, EntryKind, Posting
+from ledger.domain.facts import (
+    Evaluation,
+    FactKind,
+    FamilyLink,
+    Member,
+    MemberState,
+    NoShow,
+    link_id,
+)
+from ledger.domain.hours_view import MEMBERS, View, in_units, member_not_found
+from ledger.domain.policy import DeathPoints, DeathTime
+from ledger.domain.star_changes import RATING_COUNT, RATING_SUM, star_decisions
+from timebank.errors import Reason, TimebankError
+from timebank.units import Unit
+
+UNEXCUSED_MAX, MALICIOUS_MAX = 5, 3
+"""So many no-shows of a calendar year suspend a registration."""
+HEIRS = frozenset({"SPOUSE", "PARENT", "CHILD", "GRANDPARENT", "GRANDCHILD"})
+"""Relations whose members may get the TIME of a dead member."""
+MEMBER_UNITS = (Unit.HOURS, Unit.TIME, Unit.POINTS)
+
+
+def decide_register(
+    view: View, command: h.RegisterMember, new_id: Callable[[], str]
+) -> Iterator[Decision]:
+    """Registers a member and opens its accounts. Raises MEMBER_EXISTS, MEMBER_NOT_FOUND (the
+    guardian), SCOPE_MISSING, VALIDATION_FAILED.
+    """
+    member = command.member
+    if view.state.register.known(FactKind.MEMBER, member.member_id) is not None:
+        raise TimebankError(
+            Reason.MEMBER_EXISTS,
+            f"member {member.member_id} is registered already: read it, or use another number",
+            member=member.member_id,
+        )
+    _check_unit(view, member)
+    check_guardian(view, member)
+    accounts = {unit: new_id() for unit in MEMBER_UNITS}
+    registered = member._replace(
+        hours_account=accounts[Unit.HOURS],
+        time_account=accounts[Unit.TIME],
+        points_account=accounts[Unit.POINTS],
+    )
+    yield Decision(EntryKind.MEMBER_REGISTERED, facts=(registered,), natural_key=member.member_id)
+    for unit, account_id in accounts.items():
+        fact = AccountFact(
+            account_id,
+            member.member_id,
+            unit,
+            AccountKind.MEMBER,
+            AccountState.ACTIVE,
+            0,
+            None,
+            0,
+        )
+        yield Decision(EntryKind.ACCOUNT_OPENED, account=fact)
+
+
+def _check_unit(view: View, member: Member) -> None:
+    units = view.who.units
+    if units is not None and not in_units(member.home_unit, units):
+        raise TimebankError(
+            Reason.SCOPE_MISSING,
+            f"unit {member.home_unit or '(none)'} is not one of yours: {', '.join(sorted(units))}",
+            unit=member.home_unit,
+        )
+
+
+def check_guardian(view: View, member: Member) -> None:
+    """Refuses a minor without a guardian who is a member and has consented."""
+    if member.guardian:
+        guardian = view.any_member(member.guardian)
+        if guardian.member_id == member.member_id or guardian.adult_from_us > view.now_us:
+            raise invalid("guardian", f"{guardian.member_id} cannot be the guardian")
+    if member.adult_from_us > view.now_us and not (member.guardian and member.guardian_consent):
+        raise invalid("guardian_consent", "a minor needs a guardian who has consented")
+
+
+def invalid(field: str, text: str) -> TimebankError:
+    """Refuses a field that the state contradicts."""
+    return TimebankError(
+        Reason.VALIDATION_FAILED, f"{field}: {text}", violations=[(field, text)], field=field
+    )
+
+
+def active(view: View, member_id: str, *states: MemberState) -> Member:
+    """Gives a member of the caller's in one of some states (ACTIVE). Raises MEMBER_NOT_FOUND,
+    MEMBER_NOT_ACTIVE.
+    """
+    return check_state(view.member(member_id), *states)
+
+
+def check_state(member: Member, *states: MemberState) -> Member:
+    """Refuses a member in another state with MEMBER_NOT_ACTIVE."""
+    if member.state not in (states or (MemberState.ACTIVE,)):
+        raise TimebankError(
+            Reason.MEMBER_NOT_ACTIVE,
+            f"member {member.member_id} is {member.state.name}",
+            member=member.member_id,
+            state=member.state.name,
+        )
+    return member
+
+
+def decide_change(view: View, command: h.ChangeMember) -> Decision:
+    """Replaces fields of a member."""
+    member = active(view, command.member_id, MemberState.ACTIVE, MemberState.SUSPENDED)
+    changes: dict[str, Any] = dict(command.changes)
+    changed = member._replace(**changes)
+    if changed.home_unit != member.home_unit:
+        _check_unit(view, changed)
+    check_guardian(view, changed)
+    return Decision(EntryKind.MEMBER_CHANGED, facts=(changed,))
+
+
+def decide_state(view: View, command: h.SetMemberState) -> Iterator[Decision]:
+    """Suspends or reinstates; a star that became due meanwhile follows."""
+    suspend = command.state is MemberState.SUSPENDED
+    expected = MemberState.ACTIVE if suspend else MemberState.SUSPENDED
+    member = active(view, command.member_id, expected)
+    changed = member._replace(state=command.state)
+    yield Decision(EntryKind.MEMBER_CHANGED, facts=(changed,), memo=command.memo)
+    if not suspend:
+        yield from star_decisions(view, member.member_id)
+
+
+def decide_come_of_age(view: View, command: h.ComeOfAge) -> Iterator[Decision]:
+    """Ends a minority that is over; nothing when it is not, or not any more."""
+    member = view.any_member(command.member_id)
+    if member.adult_from_us and member.adult_from_us <= view.now_us:
+        adult = member._replace(adult_from_us=0, guardian="", guardian_consent=False)
+        yield Decision(EntryKind.MEMBER_CHANGED, facts=(adult,))
+
+
+def decide_merge(view: View, command: h.MergeMember) -> Iterator[Decision]:
+    """Declares a duplicate; its own duplicates follow it to the new root."""
+    member = active(view, command.member_id, MemberState.ACTIVE, MemberState.SUSPENDED)
+    root = view.root(view.member(command.into).member_id)
+    check_state(root, MemberState.ACTIVE, MemberState.SUSPENDED)
+    if root.member_id == member.member_id:
+        raise invalid("into", "a member is no duplicate of itself")
+    moved = [item._replace(merged_into=root.member_id) for item in view.group(member.member_id)[1:]]
+    merged = member._replace(
+        state=MemberState.MERGED, merged_into=root.member_id, state_before=member.state
+    )
+    yield Decision(EntryKind.MEMBERS_MERGED, facts=(merged, *moved), memo=command.memo)
+    yield from star_decisions(view, root.member_id)
+
+
+def decide_unmerge(view: View, command: h.UnmergeMember) -> Iterator[Decision]:
+    """Undoes a merge; what was credited meanwhile stays with the root."""
+    member = active(view, command.member_id, MemberState.MERGED)
+    root_id = member.merged_into
+    before = MemberState(member.state_before)
+    alone = member._replace(state=before, merged_into="", state_before=0)
+    yield Decision(EntryKind.MEMBERS_UNMERGED, facts=(alone,), memo=command.memo)
+    yield from star_decisions(view, root_id)
+    yield from star_decisions(view, member.member_id)
+
+
+def decide_family(view: View, command: h.LinkFamily) -> Decision:
+    """Registers or ends a family link."""
+    first, second = view.member(command.member_id), view.any_member(command.relative)
+    if first.member_id == second.member_id:
+        raise invalid("relative", "a member is no relative of itself")
+    link = FamilyLink(link_id(first.member_id, second.member_id), command.relation, command.ended)
+    return Decision(EntryKind.FAMILY_LINKED, facts=(link,))
+
+
+def decide_no_show(view: View, command: h.ReportNoShow) -> Iterator[Decision]:
+    """Reports a no-show; too many of a calendar year suspend. Raises NO_SHOW_EXISTS."""
+    member = view.member(command.member_id)
+    fact_id = no_show_id(command)
+    if view.state.register.known(FactKind.NO_SHOW, fact_id) is not None:
+        raise TimebankError(
+            Reason.NO_SHOW_EXISTS,
+            f"{member.member_id} was reported absent from {command.activity} on {command.day}"
+            " already",
+            member=member.member_id,
+        )
+    group = view.group(member.member_id)
+    name, year = no_show_tally(malicious=command.malicious), command.day[:4]
+    count = view.tally(group, name, year) + 1
+    facts: tuple[NoShow | Member, ...] = (
+        NoShow(fact_id, member.member_id, command.day, command.malicious),
+    )
+    root = group[0]
+    most = MALICIOUS_MAX if command.malicious else UNEXCUSED_MAX
+    this_year = year == str(year_of(view.now_us, view.zone))
+    if count >= most and this_year and root.state is MemberState.ACTIVE:
+        facts = (*facts, root._replace(state=MemberState.SUSPENDED))
+    tallies = (((member.member_id, name, year), 1),)
+    yield Decision(EntryKind.NO_SHOW_REPORTED, facts=facts, tallies=tallies)
+
+
+def no_show_id(command: h.ReportNoShow) -> str:
+    """Names a no-show."""
+    return f"{command.member_id}|{command.activity}|{command.day}"
+
+
+def no_show_tally(*, malicious: bool) -> str:
+    """Names the sum that a no-show counts in."""
+    return "no-show-malicious" if malicious else "no-show-unexcused"
+
+
+def decide_evaluation(view: View, command: h.EvaluateMember, quarter: str) -> Iterator[Decision]:
+    """Evaluates a volunteer. Raises EVALUATION_REFUSED for oneself or in return, EVALUATION_EXISTS
+    for a second time in a quarter.
+    """
+    member = view.any_member(command.member_id)
+    volunteer = view.persons(MEMBERS + member.member_id)
+    if volunteer & view.persons(command.rater):
+        raise _refused(command, "nobody evaluates themselves")
+    back = view.state.register.known(FactKind.EVALUATION, mutual_id(command))
+    if command.role == "PEER" and back is not None and _quarter(back.fact) == quarter:
+        raise _refused(command, "they evaluated the rater this quarter")
+    known = view.state.register.known(FactKind.EVALUATION, evaluation_id(command))
+    before = known.fact if known is not None else None
+    old_score = 0
+    if isinstance(before, Evaluation):
+        old_score = before.score
+        if before.quarter == quarter:
+            raise TimebankError(
+                Reason.EVALUATION_EXISTS,
+                f"{command.rater} evaluated {member.member_id} in {quarter} already",
+                quarter=quarter,
+            )
+    fact = Evaluation(
+        evaluation_id(command),
+        member.member_id,
+        command.role,
+        command.rater,
+        command.score,
+        quarter,
+    )
+    sums = ((member.member_id, RATING_SUM, command.role), command.score - old_score)
+    counts = ((member.member_id, RATING_COUNT, command.role), 0 if old_score else 1)
+    tallies = tuple(item for item in (sums, counts) if item[1])
+    yield Decision(EntryKind.EVALUATED, facts=(fact,), tallies=tallies, memo=command.memo)
+    yield from star_decisions(view, member.member_id)
+
+
+def evaluation_id(command: h.EvaluateMember) -> str:
+    """Names the evaluation of a volunteer by a rater in a role."""
+    return f"{command.member_id}|{command.role}|{command.rater}"
+
+
+def mutual_id(command: h.EvaluateMember) -> str:
+    """Names the evaluation that the volunteer would have given the rater in return."""
+    rater = command.rater.removeprefix(MEMBERS)
+    return f"{rater}|{command.role}|{MEMBERS}{command.member_id}"
+
+
+def _quarter(fact: object) -> str:
+    return fact.quarter if isinstance(fact, Evaluation) else ""
+
+
+def _refused(command: h.EvaluateMember, text: str) -> TimebankError:
+    return TimebankError(
+        Reason.EVALUATION_REFUSED, f"{text}: ask somebody else", member=command.member_id
+    )
+
+
+def decide_death(view: View, command: h.RecordDeath) -> Decision:
+    """Records a death. Raises HOLDS_REMAIN, FAMILY_LINK_MISSING, MEMBER_NOT_FOUND (the heir)."""
+    member = active(view, command.member_id, MemberState.ACTIVE, MemberState.SUSPENDED)
+    policy = view.policy_at(view.now_us).policy
+    heir = ""
+    if command.heir:
+        root = check_state(view.root(command.heir))
+        link = view.are_family(member.member_id, command.heir)
+        if policy.death_time is DeathTime.POOL:
+            raise invalid("heir", "the policy gives the TIME to the public pool")
+        if link is None or link.relation not in HEIRS:
+            raise family_link_missing(member.member_id, command.heir)
+        heir = root.time_account
+    pool = view.system(AccountKind.POOL, Unit.TIME).account_id
+    postings = _leaving(view, member.time_account, heir or pool)
+    if policy.death_points is DeathPoints.LAPSE:
+        sink = view.system(AccountKind.EXPIRED, Unit.POINTS).account_id
+        postings += _leaving(view, member.points_account, sink)
+    dead = member._replace(state=MemberState.DECEASED)
+    return Decision(EntryKind.MEMBER_DIED, postings, facts=(dead,), memo=command.memo)
+
+
+def family_link_missing(first: str, second: str) -> TimebankError:
+    """Says that two members are not registered as family."""
+    return TimebankError(
+        Reason.FAMILY_LINK_MISSING,
+        f"{first} and {second} are not registered as family that may get TIME: register the link"
+        " first",
+        member=first,
+        relative=second,
+    )
+
+
+def decide_export(view: View, command: h.ExportMember) -> Decision:
+    """Lets a member move away: TIME and POINTS leave the ledger, HOURS and star stay as a record.
+
+    Raises HOLDS_REMAIN.
+    """
+    member = active(view, command.member_id, MemberState.ACTIVE, MemberState.SUSPENDED)
+    issuance = AccountKind.ISSUANCE
+    postings = [
+        *_leaving(view, member.time_account, view.system(issuance, Unit.TIME).account_id),
+        *_leaving(view, member.points_account, view.system(issuance, Unit.POINTS).account_id),
+    ]
+    gone = member._replace(state=MemberState.EXPORTED)
+    return Decision(
+        EntryKind.MEMBER_EXPORTED,
+        postings,
+        facts=(gone,),
+        natural_key=member.member_id,
+        cause=command.destination,
+    )
+
+
+def _leaving(view: View, account_id: str, to_account_id: str) -> list[Posting]:
+    account = view.account(account_id)
+    if account.held:
+        raise TimebankError(
+            Reason.HOLDS_REMAIN,
+            f"account {account_id} has {account.held} {account.unit.base} reserved: let the holds"
+            " end first",
+            account=account_id,
+            held=account.held,
+        )
+    amount = account.posted
+    if amount <= 0:
+        return []
+    lots: list[LotChange] = take_unreserved(account.lots, amount) if account.has_lots else []
+    return [
+        Posting(account_id, account.unit, -amount, lots),
+        Posting(to_account_id, account.unit, amount),
+    ]
+
+
+__all__ = [
+    "active",
+    "check_state",
+    "decide_change",
+    "decide_come_of_age",
+    "decide_death",
+    "decide_evaluation",
+    "decide_export",
+    "decide_family",
+    "decide_merge",
+    "decide_no_show",
+    "decide_register",
+    "decide_state",
+    "decide_unmerge",
+    "family_link_missing",
+    "member_not_found",
+]

@@ -1,0 +1,145 @@
+"""Facts and tallies as messages, and back: the part of a leaf that is about members and records.
+
+A message has the fields of its domain class, by name; fields at their defaults are left out.
+"""
+
+import enum
+from collections.abc import Iterable
+from typing import Any
+
+from ledger.domain import facts as f
+from timebank.ledger.v1 import entry_pb2, fact_pb2
+
+_FIELDS: dict[type, str] = {
+    f.Member: "member",
+    f.Record: "record",
+    f.PolicyRow: "policy",
+    f.Star: "star",
+    f.FamilyLink: "family_link",
+    f.Evaluation: "evaluation",
+    f.NoShow: "no_show",
+    f.CertificateRow: "certificate",
+}
+_MESSAGES: dict[type, Any] = {
+    f.Member: fact_pb2.MemberFact,
+    f.Record: fact_pb2.RecordFact,
+    f.PolicyRow: fact_pb2.PolicyFact,
+    f.Star: fact_pb2.StarFact,
+    f.FamilyLink: fact_pb2.FamilyLinkFact,
+    f.Evaluation: fact_pb2.EvaluationFact,
+    f.NoShow: fact_pb2.NoShowFact,
+    f.CertificateRow: fact_pb2.CertificateFact,
+}
+_CLASSES = {name: cls for cls, name in _FIELDS.items()}
+_ENUMS: dict[tuple[type, str], type[enum.IntEnum]] = {
+    (f.Member, "state"): f.MemberState,
+    (f.Record, "state"): f.RecordState,
+    (f.Record, "evidence"): f.Evidence,
+    (f.Record, "spot_check"): f.SpotCheck,
+    (f.CertificateRow, "state"): f.CertificateState,
+}
+_PUBLICISED = int(f.RecordState.PUBLICISED)
+_TUPLES = {"verifiers", "external_ids", "bonuses", "medals", "record_ids"}
+
+
+def _plan(cls: Any) -> list[tuple[str, type[enum.IntEnum] | None, bool]]:
+    return [(name, _ENUMS.get((cls, name)), name in _TUPLES) for name in cls._fields]
+
+
+_PLANS = {cls: _plan(cls) for cls in _FIELDS}
+
+
+def facts_to_message(message: entry_pb2.Entry, facts: Iterable[f.Fact]) -> None:
+    """Adds facts to an entry."""
+    for fact in facts:
+        cls = type(fact)
+        said: dict[str, Any] = {
+            name: value for name, value in zip(fact._fields, fact, strict=True) if value
+        }
+        if "parts" in said:
+            said["parts"] = [fact_pb2.RecordPart(**part._asdict()) for part in said["parts"]]
+        message.facts.append(fact_pb2.Fact(**{_FIELDS[cls]: _MESSAGES[cls](**said)}))
+
+
+def tallies_to_message(message: entry_pb2.Entry, tallies: Iterable[tuple[f.TallyKey, int]]) -> None:
+    """Adds changes of running sums to an entry."""
+    change = fact_pb2.TallyChange
+    message.tallies.extend(
+        [
+            change(subject=subject, name=name, period=period, amount=amount)
+            for (subject, name, period), amount in tallies
+        ]
+    )
+
+
+def facts_from_message(message: entry_pb2.Entry) -> tuple[f.Fact, ...]:
+    """Reads the facts of an entry. Raises ValueError for a kind or state that is not known."""
+    return tuple(fact_from_message(item) for item in message.facts)
+
+
+def fact_from_message(item: fact_pb2.Fact) -> f.Fact:
+    """Reads one fact."""
+    which = item.WhichOneof("fact")
+    cls: Any = _CLASSES.get(which or "")
+    if cls is None:
+        raise ValueError("a fact is empty or of a kind that this program does not know")
+    body = getattr(item, which or "")
+    values: list[Any] = []
+    for name, states, is_tuple in _PLANS[cls]:
+        value = getattr(body, name)
+        if name == "parts":
+            value = tuple(_part(part) for part in value)
+        elif is_tuple:
+            value = tuple(value)
+        elif states is not None:
+            value = states(value)
+        values.append(value)
+    fact: f.Fact = cls(*values)
+    return fact
+
+
+def _part(part: fact_pb2.RecordPart) -> f.RecordPart:
+    return f.RecordPart(
+        part.start_us,
+        part.end_us,
+        part.day,
+        part.minutes,
+        part.version,
+        part.time,
+        part.pool_time,
+        part.points,
+        part.points_expire_us,
+    )
+
+
+def tallies_from_message(message: entry_pb2.Entry) -> tuple[tuple[f.TallyKey, int], ...]:
+    """Reads the changes of running sums of an entry."""
+    return tuple(((t.subject, t.name, t.period), t.amount) for t in message.tallies)
+
+
+def fact_rows(message: entry_pb2.Entry) -> list[f.FactRow]:
+    """Gives the rows of the facts of an entry without building the facts: for audits.
+
+    Raises ValueError for a kind that is not known.
+    """
+    index = message.index
+    rows = []
+    for item in message.facts:
+        if item.WhichOneof("fact") != "record":
+            rows.append(f.row_of(fact_from_message(item), index))
+            continue
+        record = item.record
+        due_us = record.due_us if record.state == _PUBLICISED else None
+        rows.append(
+            f.FactRow(
+                2,
+                record.record_id,
+                record.volunteer,
+                record.state,
+                record.started_us,
+                record.ended_us,
+                due_us,
+                index,
+            )
+        )
+    return rows

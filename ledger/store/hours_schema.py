@@ -1,0 +1,89 @@
+"""Tables of members, records and policies, beside those of `ledger.store.schema`.
+
+`facts` says where in the log the latest fact of each subject stands, and what it is found by;
+`tallies` are running sums. Both are projections. Personal data and documents are OPERATIONAL:
+encrypted under a key of each person, and gone with it.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+from ledger.store.schema import OPERATIONAL, PROJECTION, ledger_column, metadata
+
+facts = Table(
+    "facts",
+    metadata,
+    ledger_column(),
+    Column("kind", SmallInteger, nullable=False, autoincrement=False),
+    Column("fact_id", Text, nullable=False),
+    Column("parent", Text, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("from_us", BigInteger, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Column("due_us", BigInteger),
+    Column("log_index", BigInteger, nullable=False),
+    PrimaryKeyConstraint("ledger_no", "kind", "fact_id"),
+    # Finds the records of a volunteer at a time, duplicates of a member, certificates of a member.
+    Index("facts_by_parent", "ledger_no", "kind", "parent", "from_us"),
+    # Lists records and stars that stand so, newest first.
+    Index("facts_by_state", "ledger_no", "kind", "state", "log_index"),
+    sqlite_with_rowid=False,
+    info={"role": PROJECTION},
+)
+# Finds records whose publicity has ended and minors who have come of age.
+Index(
+    "facts_by_due",
+    facts.c.ledger_no,
+    facts.c.kind,
+    facts.c.due_us,
+    postgresql_where=facts.c.due_us.is_not(None),
+    sqlite_where=facts.c.due_us.is_not(None),
+)
+
+tallies = Table(
+    "tallies",
+    metadata,
+    ledger_column(),
+    Column("subject", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    PrimaryKeyConstraint("ledger_no", "subject", "name", "period"),
+    sqlite_with_rowid=False,
+    info={"role": PROJECTION},
+)
+
+person_keys = Table(
+    "person_keys",
+    metadata,
+    ledger_column(),
+    Column("member_id", Text, nullable=False),
+    Column("sealed_key", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("ledger_no", "member_id"),
+    sqlite_with_rowid=False,
+    info={"role": OPERATIONAL},
+)
+
+person_data = Table(
+    "person_data",
+    metadata,
+    ledger_column(),
+    Column("member_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("ledger_no", "member_id", "name"),
+    sqlite_with_rowid=False,
+    info={"role": OPERATIONAL},
+)
+
+HOURS_TABLES = (facts, tallies, person_keys, person_data)
+SCHEMA_TABLES = tuple(metadata.sorted_tables)
+"""Every table of the ledger."""
