@@ -13,7 +13,7 @@ from ledger.domain.hours_view import Who
 from ledger.domain.hours_wants import want
 from ledger.domain.outcomes import Outcome, Recorded, Written, natural_name
 from ledger.domain.register import NotLoaded
-from ledger.holidays import load_holidays
+from ledger.domain.working_days import NO_HOLIDAYS, Holidays
 from ledger.memory import Memory, load_texts, restore_memory, wanted_by
 from ledger.store.batches import (
     Changes,
@@ -31,7 +31,6 @@ from ledger.store.facts import look_up
 from timebank.clock import Clock
 from timebank.errors import Reason, TimebankError, decode_error, encode_error
 
-HOLIDAYS = load_holidays()
 LOOKUP_ROUNDS_MAX = 10
 """A member, its root, its duplicates, its records, what these supersede: five at most."""
 
@@ -44,6 +43,7 @@ class BatchLimits(NamedTuple):
     batch_postings_max: int
     clock_skew_seconds: int
     accounts_cached_max: int
+    holidays: Holidays = NO_HOLIDAYS
 
 
 class Batch:
@@ -91,7 +91,7 @@ class Batch:
             now_us=max(self._clock.now_us(), opened.head.recorded_us + 1),
             random_bytes=self._random_bytes,
             encode=self._encode,
-            holidays=HOLIDAYS,
+            holidays=self._limits.holidays,
         )
         await self._load(session, memory, book, opened)
         await self._look_up(session, memory, book, self._requests)

@@ -9,6 +9,9 @@ from timebank.errors import Reason, TimebankError
 
 LEDGER_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _ID = re.compile(r"[0-9a-z]{1,40}")
+MEMBER_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+RECORD_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_NUMBER = re.compile(r"[a-z0-9][a-z0-9@-]{0,63}")
 is_id = _ID.fullmatch
 """Tells whether a text may be the id of an account or a hold."""
 
@@ -37,6 +40,33 @@ def child_from_name(name: str, collection: str, field: str = "name") -> tuple[st
         or parts[2] != collection
         or not LEDGER_ID.fullmatch(parts[1])
         or not (_ID.fullmatch(parts[3]) or parts[3] == "-")
+    ):
+        raise invalid(field, f"expected ledgers/{{ledger}}/{collection}/{{id}}, got {name[:80]!r}")
+    return parts[1], parts[3]
+
+
+def member_from_name(name: str, field: str = "name") -> tuple[str, str]:
+    """Takes ledger and number out of `ledgers/{ledger}/members/{member}`, or VALIDATION_FAILED."""
+    return _numbered(name, "members", MEMBER_ID, field)
+
+
+def record_from_name(name: str, field: str = "name") -> tuple[str, str]:
+    """Takes ledger and number out of `ledgers/{ledger}/records/{record}`, or VALIDATION_FAILED."""
+    return _numbered(name, "records", RECORD_ID, field)
+
+
+def numbered_from_name(name: str, collection: str) -> tuple[str, str]:
+    """Takes ledger and number out of the name of a policy or certificate, or VALIDATION_FAILED."""
+    return _numbered(name, collection, _NUMBER, "name")
+
+
+def _numbered(name: str, collection: str, pattern: re.Pattern[str], field: str) -> tuple[str, str]:
+    parts = name.split("/")
+    if (
+        len(parts) != 4
+        or (parts[0], parts[2]) != ("ledgers", collection)
+        or not LEDGER_ID.fullmatch(parts[1])
+        or not pattern.fullmatch(parts[3])
     ):
         raise invalid(field, f"expected ledgers/{{ledger}}/{collection}/{{id}}, got {name[:80]!r}")
     return parts[1], parts[3]

@@ -6,10 +6,12 @@ import sys
 import grpc.aio
 
 from ledger.batch import BatchLimits
+from ledger.holidays import load_holidays
 from ledger.metrics import LedgerMetricFamilies
 from ledger.rpc.ledger import LedgerRpcs
 from ledger.rpc.log import LogRpcs
 from ledger.rpc.tiles import tile_routes
+from ledger.service_hours import add_hours
 from ledger.service_ready import paste_text
 from ledger.usecases.accounts import Accounts
 from ledger.usecases.balances import Balances
@@ -63,6 +65,7 @@ async def register(runtime: Runtime) -> None:
             batch_postings_max=settings.batch_postings_max,
             clock_skew_seconds=settings.clock_skew_seconds,
             accounts_cached_max=settings.accounts_cached_max,
+            holidays=load_holidays(settings.holidays_directory),
         ),
         metrics=LedgerMetricFamilies(runtime.registry),
     )
@@ -74,6 +77,7 @@ async def register(runtime: Runtime) -> None:
     rpcs = LedgerRpcs()
     rpcs.ledgers = ledgers
     rpcs.writes = Writes(ledgers)
+    add_hours(runtime, ledgers, rpcs.writes)
     rpcs.proofs = proofs
     rpcs.accounts = Accounts(ledgers)
     rpcs.balances = Balances(ledgers)

@@ -167,6 +167,7 @@ class LedgerConfig(Section):
     clock_skew_seconds: Amount = 2
     sweeper_seconds: Amount = 10
     accounts_cached_max: Amount = 200_000
+    holidays_directory: Path | None = None
 
     @model_validator(mode="after")
     def _check_queue(self) -> Self:

@@ -26,6 +26,8 @@ LIFE_SECONDS = 30 * 86_400
 DIRECTORY = "development"
 KEY_FILE = "token.pem"
 JWKS_FILE = "jwks.json"
+OFFICER_UNITS = ("huancui",)
+"""Units of the development officer 环翠区."""
 PEOPLE: Mapping[str, tuple[PrincipalKind, str]] = {
     "member": (PrincipalKind.MEMBER, "volunteer-1"),
     "officer": (PrincipalKind.OFFICER, "li"),
@@ -89,7 +91,13 @@ def development_tokens(data_directory: Path, *, clock: Clock) -> dict[str, str]:
     """
     development_jwks(data_directory)
     tokens = {
-        word: development_token(data_directory, kind, id, clock=clock)
+        word: development_token(
+            data_directory,
+            kind,
+            id,
+            clock=clock,
+            units=OFFICER_UNITS if kind is PrincipalKind.OFFICER else (),
+        )
         for word, (kind, id) in PEOPLE.items()
     }
     for word, token in tokens.items():

@@ -85,7 +85,7 @@ def _own_tallies(view: View, record: Record | None) -> Tallies:
 
 
 def post_decisions(
-    view: View, record: Record, *, tallies: Tallies = (), memo: str = ""
+    view: View, record: Record, *, tallies: Tallies = (), memo: str = "", natural_key: str = ""
 ) -> Iterator[Decision]:
     """Posts a record, as a correction when it supersedes a posted one; stars and certificates
     follow.
@@ -110,6 +110,7 @@ def post_decisions(
         effective_us=min((old or record).started_us, view.now_us),
         policy_version=credit.parts[0].version if credit.parts else "",
         cause=MEMBERS + record.volunteer,
+        natural_key=natural_key,
         memo=memo,
     )
     yield from _followers(view, record, old)

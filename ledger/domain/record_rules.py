@@ -14,7 +14,15 @@ from ledger.domain import hours_commands as h
 from ledger.domain.back_entries import back_entry, spot_check
 from ledger.domain.decisions import Decision
 from ledger.domain.entry import EntryKind
-from ledger.domain.facts import Evidence, FactKind, MemberState, Record, RecordState, SpotCheck
+from ledger.domain.facts import (
+    Evidence,
+    FactKind,
+    MemberState,
+    Record,
+    RecordState,
+    SpotCheck,
+    TallyKey,
+)
 from ledger.domain.hours_view import MEMBERS, View
 from ledger.domain.member_rules import check_state, invalid
 from ledger.domain.overlaps import check_overlap
@@ -50,6 +58,8 @@ def decide_submit(view: View, command: h.SubmitRecord) -> Iterator[Decision]:
     record = command.record
     volunteer = view.member(record.volunteer)
     root = check_state(view.root(volunteer.member_id))
+    if record.ended_us > view.now_us:
+        raise invalid("end_time", "a service is recorded when it is over")
     if record.beneficiary:
         view.any_member(record.beneficiary)
     policy = view.policy_at(record.started_us).policy
@@ -60,7 +70,7 @@ def decide_submit(view: View, command: h.SubmitRecord) -> Iterator[Decision]:
     if command.attested:
         _check_attested(view, record, policy)
     check_four_eyes(view, record)
-    tallies: tuple[tuple[tuple[str, str, str], int], ...] = ()
+    tallies: tuple[tuple[TallyKey, int], ...] = ()
     if record.date_only:
         tallies += (_date_only_tally(view, record),)
     if record.recorder:
@@ -70,24 +80,33 @@ def decide_submit(view: View, command: h.SubmitRecord) -> Iterator[Decision]:
     duplicate = check_overlap(view, record, root)
     if duplicate:
         disputed = record._replace(state=RecordState.DISPUTED, duplicate_of=duplicate)
-        yield _fact(EntryKind.RECORD_DISPUTED, disputed, tallies, command.memo)
+        yield _submitted(EntryKind.RECORD_DISPUTED, disputed, tallies, command.memo)
         return
     complete = command.attested and record.spot_check is not SpotCheck.PENDING
     if complete and (command.publicised or not policy.publicity_days):
-        yield from post_decisions(view, record, tallies=tallies, memo=command.memo)
+        yield from post_decisions(
+            view, record, tallies=tallies, memo=command.memo, natural_key=record.record_id
+        )
         return
     state = RecordState.VERIFIED if command.attested else RecordState.CLAIMED
     kind = EntryKind.RECORD_VERIFIED if command.attested else EntryKind.RECORD_CLAIMED
     claimed = record._replace(state=state)
-    yield _fact(kind, claimed, tallies, command.memo)
+    yield _submitted(kind, claimed, tallies, command.memo)
     if complete:
         yield publicise(view, claimed, policy)
+
+
+def _submitted(
+    kind: EntryKind, record: Record, tallies: tuple[tuple[TallyKey, int], ...], memo: str
+) -> Decision:
+    """The first entry of a record has its number as natural key."""
+    return _fact(kind, record, tallies, memo)._replace(natural_key=record.record_id)
 
 
 def _fact(
     kind: EntryKind,
     record: Record,
-    tallies: tuple[tuple[tuple[str, str, str], int], ...] = (),
+    tallies: tuple[tuple[TallyKey, int], ...] = (),
     memo: str = "",
 ) -> Decision:
     return Decision(
@@ -136,7 +155,7 @@ def _check_attested(view: View, record: Record, policy: Policy) -> None:
         raise TimebankError(Reason.EVIDENCE_TOO_WEAK, wrong, record=record.record_id)
 
 
-def _date_only_tally(view: View, record: Record) -> tuple[tuple[str, str, str], int]:
+def _date_only_tally(view: View, record: Record) -> tuple[TallyKey, int]:
     group = view.group(record.volunteer)
     day = day_of(record.started_us, view.zone).date
     there = view.tally(group, DATE_ONLY, day)
@@ -216,9 +235,7 @@ def _settled(
     return _fact(kind, changed, waiting, memo)
 
 
-def pending_tallies(
-    view: View, record: Record, sign: int
-) -> tuple[tuple[tuple[str, str, str], int], ...]:
+def pending_tallies(view: View, record: Record, sign: int) -> tuple[tuple[TallyKey, int], ...]:
     """Gives the sum of POINTS that wait for the end of publicity."""
     if not record.pending_points:
         return ()

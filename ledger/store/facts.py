@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 from ledger.domain.facts import KINDS, FactKind, TallyKey
@@ -80,7 +80,7 @@ def _years(rows: Iterable[Row]) -> dict[str, dict[int, int]]:
 
 
 def take_found(
-    state: Projections, wants: Wants, found: Found, read: Callable[[bytes], Iterator[Known]]
+    state: Projections, wants: Wants, found: Found, read: Callable[[bytes], Iterable[Known]]
 ) -> None:
     """Takes what was looked up into the register; what this batch changed counts on top."""
     register = state.register

@@ -171,6 +171,16 @@ async def list_leaves(
     return [(row[0], row[1]) for row in await _all(reader, query)]
 
 
+async def find_natural(
+    reader: AsyncEngine, ledger_no: int, natural_key: str, kinds: Sequence[int]
+) -> list[int]:
+    """Finds the indexes of entries of some kinds with a natural key."""
+    query = sa.select(_E.log_index).where(
+        _E.ledger_no == ledger_no, _E.kind.in_(kinds), _E.natural_key == natural_key
+    )
+    return [row[0] for row in await _all(reader, query)]
+
+
 async def size_at(reader: AsyncEngine, ledger_no: int, recorded_us: int) -> int:
     """Gives the number of entries recorded at or before a time."""
     query = (

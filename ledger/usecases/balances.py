@@ -1,8 +1,4 @@
-"""Balances, now or as of a point of the log.
-
-Concurrent questions share one look-up: what is asked while a look-up is under way goes with the
-next one, so each answer reflects everything committed before it was asked.
-"""
+"""Balances, now or as of a point of the log; concurrent questions share one look-up."""
 
 import asyncio
 from typing import NamedTuple
@@ -11,12 +7,11 @@ from ledger.domain.account import Account
 from ledger.domain.calendar import year_of
 from ledger.store import reads
 from ledger.store.balances import BalanceRow, load_balances
-from ledger.store.dialects import WriterSession, open_read_session
+from ledger.store.dialects import open_read_session
 from ledger.usecases.caller import account_not_found, may_see
 from ledger.usecases.ledgers import Handle, Ledgers
+from ledger.usecases.lookups import SharedLookup
 from timebank.auth import Principal
-
-LOOKUP_ACCOUNTS_MAX = 1_000
 
 
 class BalanceRead(NamedTuple):
@@ -37,7 +32,7 @@ class Balances:
     def __init__(self, ledgers: Ledgers) -> None:
         self._ledgers = ledgers
         self._reader = ledgers.world.databases.reader
-        self._lookups: dict[int, _Lookup] = {}
+        self._lookups: dict[int, SharedLookup[BalanceRow]] = {}
         self._session = open_read_session(ledgers.world.databases)
         self._session_free = asyncio.Lock()
 
@@ -58,11 +53,17 @@ class Balances:
             row.due_us <= self._ledgers.world.clock.now_us(),
         )
 
-    def _lookup(self, handle: Handle) -> "_Lookup":
+    def _lookup(self, handle: Handle) -> SharedLookup[BalanceRow]:
         lookup = self._lookups.get(handle.ledger_no)
         if lookup is None:
-            lookup = _Lookup(self._ledgers, handle, self._session, self._session_free)
-            self._lookups[handle.ledger_no] = lookup
+
+            async def load(account_ids: list[str]) -> dict[str, BalanceRow]:
+                year = year_of(self._ledgers.world.clock.now_us(), handle.time_zone)
+                plan = load_balances(account_ids, year)
+                async with self._session_free:
+                    return await self._session.run(handle.ledger_no, plan)
+
+            lookup = self._lookups[handle.ledger_no] = SharedLookup(load)
         return lookup
 
     async def at_size(
@@ -103,49 +104,3 @@ class Balances:
         if account is None or not may_see(principal, account):
             raise account_not_found(ledger_id, account_id)
         return account, handle.ledger_no
-
-
-class _Lookup:
-    """Shared look-ups of accounts in one ledger, on the one session of the process for them."""
-
-    def __init__(
-        self, ledgers: Ledgers, handle: Handle, session: WriterSession, session_free: asyncio.Lock
-    ) -> None:
-        self._session = session
-        self._session_free = session_free
-        self._clock = ledgers.world.clock
-        self._handle = handle
-        self._waiting: dict[str, asyncio.Future[BalanceRow | None]] = {}
-        self._running: asyncio.Task[None] | None = None
-
-    async def find(self, account_id: str) -> BalanceRow | None:
-        """Finds a balance by account id."""
-        future = self._waiting.get(account_id)
-        if future is None:
-            future = asyncio.get_running_loop().create_future()
-            self._waiting[account_id] = future
-        if self._running is None:
-            self._running = asyncio.create_task(self._run())
-        return await asyncio.shield(future)
-
-    async def _run(self) -> None:
-        try:
-            await self._answer()
-        finally:
-            self._running = None
-
-    async def _answer(self) -> None:
-        while self._waiting:
-            names = list(self._waiting)[:LOOKUP_ACCOUNTS_MAX]
-            futures = {name: self._waiting.pop(name) for name in names}
-            try:
-                year = year_of(self._clock.now_us(), self._handle.time_zone)
-                plan = load_balances(names, year)
-                async with self._session_free:
-                    found = await self._session.run(self._handle.ledger_no, plan)
-            except Exception as error:  # noqa: BLE001  # whatever fails must reach who asked
-                for future in futures.values():
-                    future.set_exception(error)
-                continue
-            for name, future in futures.items():
-                future.set_result(found.get(name))

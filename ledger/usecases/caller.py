@@ -1,6 +1,7 @@
 """What the caller may see and by which way its movements may come."""
 
 from ledger.domain.account import Account, AccountKind
+from ledger.domain.hours_view import Who
 from ledger.domain.movements import Authority
 from timebank.auth import Principal, PrincipalKind
 from timebank.errors import Reason, TimebankError
@@ -19,6 +20,14 @@ _OPERATOR = frozenset({Authority.POST, Authority.OPENING})
 def authorities_of(principal: Principal) -> frozenset[Authority]:
     """Gives the ways by which a principal's movements may come."""
     return _OPERATOR if principal.kind is PrincipalKind.OPERATOR else _POST
+
+
+def who_is(principal: Principal) -> Who:
+    """Says what limits a principal among members: its units, or itself."""
+    if principal.kind is PrincipalKind.MEMBER:
+        return Who(principal.name, None, principal.id)
+    units = principal.units if principal.kind is PrincipalKind.OFFICER else None
+    return Who(principal.name, units)
 
 
 def may_see(principal: Principal, account: Account) -> bool:

@@ -235,6 +235,13 @@ class Ledgers:
         signer = self._signer(state.log_origin, state.verifier_keys[-1])
         return sign_checkpoint(Checkpoint(state.log_origin, head.size, head.root), signer)
 
+    async def signer(self, ledger_id: str) -> tuple[LedgerRow, Signer]:
+        """Gives a ledger as it is and the key that signs for it. Raises LEDGER_NOT_FOUND,
+        SIGNING_KEY_MISSING, SIGNER_UNAVAILABLE.
+        """
+        row = await self.row(ledger_id, None)
+        return row, self._signer(row.state.log_origin, row.state.verifier_keys[-1])
+
     async def check_keys(self) -> None:
         """Checks that this server has the key that signs the log of each ledger now.
 

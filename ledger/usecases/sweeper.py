@@ -5,9 +5,12 @@ import asyncio
 import structlog
 
 from ledger.domain import commands as c
+from ledger.domain import hours_commands as h
 from ledger.domain.book import EXPIRY_CALLER
+from ledger.domain.facts import FactKind
 from ledger.store import reads
 from ledger.store.dialects import open_session
+from ledger.store.hours_reads import due_facts
 from ledger.store.ledgers import list_ledgers
 from ledger.store.outcomes import ROWS_MAX, forget_outcomes
 from ledger.usecases.ledgers import Handle, Ledgers
@@ -51,6 +54,7 @@ class Sweeper:
             try:
                 handle = await self._ledgers.handle(ledger_id, None)
                 touched += await self._sweep_ledger(handle)
+                touched += await self._sweep_facts(handle)
                 await self._forget(handle)
             except Exception as error:  # noqa: BLE001  # the next ledger is none the worse for it
                 _LOG.warning("sweep of a ledger failed", ledger=ledger_id, exc_info=error)
@@ -73,6 +77,40 @@ class Sweeper:
             self._forgot_us[handle.ledger_no] = now_us
         if forgotten:
             _LOG.info("old outcomes forgotten", ledger=handle.ledger_id, rows=forgotten)
+
+    async def _sweep_facts(self, handle: Handle) -> int:
+        """Posts records whose publicity has ended, and ends minorities.
+
+        One that cannot be posted, for instance because its payer has not enough, is logged and
+        tried at the next round; it holds up no other.
+        """
+        touched = 0
+        for kind, made in ((FactKind.RECORD, h.PostDue), (FactKind.MEMBER, h.ComeOfAge)):
+            after = (0, "")
+            for _ in range(ROUNDS_MAX):
+                now_us = self._ledgers.world.clock.now_us()
+                due = await due_facts(
+                    self._ledgers.world.databases.reader,
+                    handle.ledger_no,
+                    kind,
+                    now_us,
+                    after=after,
+                    limit=SWEEP_ACCOUNTS_MAX,
+                )
+                if not due:
+                    break
+                requests = [
+                    c.make_request((made(fact_id),), caller=EXPIRY_CALLER, request_id=b"")
+                    for _, fact_id in due
+                ]
+                answer = await handle.sequencer.submit(requests)
+                for (_, fact_id), outcome in zip(due, answer.outcomes, strict=True):
+                    if outcome.error is not None:
+                        reason = outcome.error.reason.value
+                        _LOG.warning("due fact not entered", fact=fact_id, reason=reason)
+                    touched += bool(outcome.entries)
+                after = due[-1]
+        return touched
 
     async def _sweep_ledger(self, handle: Handle) -> int:
         world = self._ledgers.world

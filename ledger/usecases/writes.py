@@ -7,7 +7,7 @@ from ledger.domain import commands as c
 from ledger.domain.entry import Entry
 from ledger.domain.outcomes import Outcome
 from ledger.sequencer import Answer
-from ledger.usecases.caller import authorities_of
+from ledger.usecases.caller import authorities_of, who_is
 from ledger.usecases.ledgers import Ledgers
 from timebank.auth import Call, Principal
 
@@ -57,6 +57,7 @@ class Writes:
         """Builds requests with who asks and by which way."""
         caller = principal.name
         authorities = authorities_of(principal)
+        who = who_is(principal)
         actor = "" if actor == caller else actor
         return [
             c.make_request(
@@ -65,6 +66,7 @@ class Writes:
                 request_id=chain.request_id,
                 actor=actor,
                 authorities=authorities,
+                who=who,
             )
             for chain in chains
         ]

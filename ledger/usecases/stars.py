@@ -1,0 +1,137 @@
+"""Stars as they are read: held, judged anew, explained; concurrent questions share a look-up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from ledger import leaf
+from ledger.domain.facts import FactKind, Member, Star
+from ledger.domain.fold import LedgerState, Projections
+from ledger.domain.hours_view import View, member_not_found, star_table_of
+from ledger.domain.policy import PolicyVersion
+from ledger.domain.record_posting import PENDING_POINTS
+from ledger.domain.register import Known, NotLoaded
+from ledger.domain.star_changes import standing_now, touch_star
+from ledger.domain.star_rules import Progress, Standing, explain, explain_zh, next_star
+from ledger.domain.star_tables import StarTable
+from ledger.domain.working_days import NO_HOLIDAYS
+from ledger.store import hours_reads
+from ledger.store.dialects import open_read_session
+from ledger.store.facts import look_up, take_found
+from ledger.usecases.hours import may_see_member, stated_in
+from ledger.usecases.ledgers import Handle, Ledgers
+from ledger.usecases.lookups import SharedLookup
+from timebank.auth import Principal, PrincipalKind
+
+ROUNDS_MAX = 6
+
+
+class StarRead(NamedTuple):
+    """A star with what it is judged by now."""
+
+    member: Member
+    star: Star
+    version: PolicyVersion | None
+    table: StarTable | None
+    standing: Standing | None
+    pending_points: int
+
+    def progress(self) -> Progress | None:
+        """Gives what the next star still needs."""
+        if self.table is None or self.standing is None:
+            return None
+        return next_star(self.table, self.standing)
+
+    def reasons(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Explains the star in English and Chinese."""
+        if self.table is None or self.standing is None:
+            return (), ()
+        return explain(self.table, self.standing), explain_zh(self.table, self.standing)
+
+
+class Stars:
+    """Reads stars."""
+
+    def __init__(self, ledgers: Ledgers) -> None:
+        self._ledgers = ledgers
+        self._reader = ledgers.world.databases.reader
+        self._session = open_read_session(ledgers.world.databases)
+        self._session_free = asyncio.Lock()
+        self._lookups: dict[int, SharedLookup[StarRead]] = {}
+
+    async def get(self, handle: Handle, member_id: str, principal: Principal) -> StarRead:
+        """Reads a star. Raises MEMBER_NOT_FOUND, also for a member the caller may not see."""
+        lookup = self._lookups.get(handle.ledger_no)
+        if lookup is None:
+
+            async def load(member_ids: list[str]) -> dict[str, StarRead]:
+                return await self._load(handle, member_ids)
+
+            lookup = self._lookups[handle.ledger_no] = SharedLookup(load)
+        read = await lookup.find(member_id)
+        platform = principal.kind is PrincipalKind.CREDIT_PLATFORM
+        if read is None or not (platform or may_see_member(principal, read.member)):
+            raise member_not_found(member_id)
+        return read
+
+    async def _load(self, handle: Handle, member_ids: list[str]) -> dict[str, StarRead]:
+        state = Projections(LedgerState(handle.ledger_id, time_zone=handle.time_zone))
+        now_us = self._ledgers.world.clock.now_us()
+        for _ in range(ROUNDS_MAX):
+            view = View(state, now_us, NO_HOLIDAYS)
+            for member_id in member_ids:
+                group = view.touch_group(member_id)
+                touch_star(view, group)
+                for member in group:
+                    view.touch_tally((member.member_id, PENDING_POINTS, ""))
+            if not view.wants:
+                return {name: read for name in member_ids if (read := _read(view, name))}
+            async with self._session_free:
+                found = await self._session.run(handle.ledger_no, look_up(view.wants))
+            take_found(state, view.wants, found, _known)
+        raise NotLoaded("a star wants more look-ups than there are")
+
+    async def page(
+        self, handle: Handle, *, after: tuple[int, str], star_min: int, limit: int
+    ) -> list[tuple[Star, Member]]:
+        """Lists stars, highest first, with their members."""
+        rows = await hours_reads.list_stars(
+            self._reader, handle.ledger_no, after=after, star_min=star_min, limit=limit
+        )
+        stars = [stated_in(FactKind.STAR, row).fact for row in rows]
+        names = [row.fact_id for row in rows]
+        leaves = await hours_reads.find_facts(
+            self._reader, handle.ledger_no, FactKind.MEMBER, names
+        )
+        found = []
+        for star in stars:
+            if isinstance(star, Star) and star.member_id in leaves:
+                member = stated_in(FactKind.MEMBER, leaves[star.member_id]).fact
+                if isinstance(member, Member):
+                    found.append((star, member))
+        return found
+
+
+def _known(data: bytes) -> list[Known]:
+    entry = leaf.decode(data)
+    return [Known(fact, entry) for fact in entry.facts]
+
+
+def _read(view: View, member_id: str) -> StarRead | None:
+    known = view.state.register.known(FactKind.MEMBER, member_id)
+    if known is None or not isinstance(known.fact, Member):
+        return None
+    group = view.group(member_id)
+    pending = view.tally(group, PENDING_POINTS, "")
+    version = None
+    for item in view.timeline():
+        if item.from_us <= view.now_us < item.to_us:
+            version = item
+    if version is None:
+        return StarRead(known.fact, Star(group[0].member_id), None, None, None, pending)
+    star = view.star(group[0].member_id)
+    table = star_table_of(version.policy.stars_json)
+    return StarRead(
+        known.fact, star, version, table, standing_now(view, table, group, star), pending
+    )

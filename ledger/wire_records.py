@@ -1,0 +1,246 @@
+"""Service records: messages to domain values and back."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ledger.domain.commands import fingerprint_of
+from ledger.domain.facts import Evidence, Record, RecordState
+from ledger.domain.hours_commands import SubmitRecord
+from ledger.domain.hours_view import MEMBERS
+from ledger.domain.register import DAY_US, RECORD_DAYS_MAX
+from ledger.names import RECORD_ID, invalid, record_from_name, us_from_wire, us_to_wire
+from ledger.wire_members import check_memo, check_texts, member_of, one_of, person_id
+from timebank.auth import Principal, PrincipalKind
+from timebank.ledger.v1 import record_pb2
+
+MINUTE_US = 60_000_000
+AUTO_CLOSED_AFTER_US = 6 * 3_600 * 1_000_000
+"""Who did not check out is checked out so long after the planned end."""
+CONTENT_BYTES = 16
+VERIFIERS_MAX, EXTERNAL_IDS_MAX = 5, 5
+DATE_ONLY_MINUTES_MAX = 720
+BONUSES = ("TEAM_LEAD", "REFERRAL")
+_EVIDENCE = {int(item): item for item in Evidence}
+_ORGANIZER = re.compile(r"[\x21-\x7e]{1,40}")
+_TEXT_LIMITS = {"place": 60, "need_type": 40, "skill": 40, "activity": 100}
+
+
+class Submitter(NamedTuple):
+    """Who submits: what a record takes from its caller."""
+
+    ledger_id: str
+    principal: Principal
+    now_us: int
+    day_start_us: int = 0
+
+
+def submit_from_wire(
+    submitter: Submitter, record_id: str, message: record_pb2.ServiceRecord, draw: int
+) -> SubmitRecord:
+    """Reads a submission. Raises VALIDATION_FAILED.
+
+    A member claims its own service; an officer records what it enters; what a service or operator
+    submits is attested when its class needs no attestation here, or names who gave it.
+    """
+    if not RECORD_ID.fullmatch(record_id):
+        raise invalid("record_id", "expected 1 to 64 characters of a-z, 0-9 and -")
+    record = _record(submitter, record_id, message)
+    kind = submitter.principal.kind
+    trusted = kind in (PrincipalKind.SERVICE, PrincipalKind.OPERATOR)
+    if not trusted:
+        if record.verifiers or message.publicised:
+            raise invalid("record.verifiers", "only services and operators submit attested records")
+        if kind is PrincipalKind.MEMBER and record.evidence not in (Evidence.B, Evidence.E):
+            raise invalid("record.evidence", "a member's claim is of class B or E")
+        if kind is PrincipalKind.MEMBER:
+            record = record._replace(recorder="")
+        elif record.recorder not in ("", submitter.principal.id):
+            raise invalid("record.recorder", f"an officer records as {submitter.principal.id}")
+        else:
+            record = record._replace(recorder=submitter.principal.id)
+    by_itself = record.evidence in (Evidence.A, Evidence.D)
+    attested = trusted and (by_itself or bool(record.verifiers))
+    memo = check_memo(message.content)
+    command = SubmitRecord(record, attested, message.publicised, memo)
+    content = fingerprint_of((command,))[:CONTENT_BYTES]
+    return command._replace(record=record._replace(content=content), draw=draw)
+
+
+def _record(submitter: Submitter, record_id: str, message: record_pb2.ServiceRecord) -> Record:
+    texts = {field: getattr(message, field) for field in _TEXT_LIMITS}
+    check_texts((f"record.{name}", text, _TEXT_LIMITS[name]) for name, text in texts.items())
+    if not message.activity.strip():
+        raise invalid("record.activity", "expected the name of the activity")
+    if not _ORGANIZER.fullmatch(message.organizer):
+        raise invalid("record.organizer", "expected 1 to 40 visible ASCII characters")
+    evidence = _EVIDENCE.get(message.evidence)
+    if evidence is None:
+        raise invalid("record.evidence", f"expected class A to E, got {message.evidence}")
+    if message.date_only and evidence is not Evidence.D:
+        raise invalid("record.date_only", "only class D may lack its times")
+    ledger_id = submitter.ledger_id
+    volunteer = member_of(ledger_id, message.volunteer, "record.volunteer")
+    if not volunteer:
+        raise invalid("record.volunteer", "expected the resource name of the volunteer")
+    started_us, ended_us, auto_closed = _times(submitter, message)
+    minutes, breaks = _minutes(message, started_us, ended_us)
+    quality = message.quality_tenths
+    if quality and not 10 <= quality <= 50:
+        raise invalid("record.quality_tenths", f"expected 10 to 50, or 0, got {quality}")
+    return Record(
+        record_id,
+        RecordState.CLAIMED,
+        volunteer,
+        member_of(ledger_id, message.beneficiary, "record.beneficiary"),
+        message.activity,
+        message.place,
+        message.organizer,
+        person_id("record.recorder", message.recorder),
+        person_id("record.team_lead", message.team_lead),
+        started_us,
+        ended_us,
+        message.date_only,
+        breaks,
+        message.planned_minutes,
+        minutes,
+        evidence,
+        quality,
+        message.quality_failed,
+        message.need_type,
+        message.skill,
+        message.urgent,
+        message.group,
+        message.relative,
+        one_of("record.reward", message.reward, ("", "TIME", "POINTS")),
+        _verifiers(ledger_id, message),
+        supersedes=_superseded(ledger_id, record_id, message.supersedes),
+        auto_closed=auto_closed,
+        external_ids=_external_ids(message),
+        bonuses=tuple(one_of("record.bonuses", item, BONUSES) for item in message.bonuses[:2]),
+    )
+
+
+def _times(submitter: Submitter, message: record_pb2.ServiceRecord) -> tuple[int, int, bool]:
+    started_us = us_from_wire(message.start_time, "record.start_time")
+    if message.date_only:
+        day_us = submitter.day_start_us or started_us
+        return day_us, day_us, False
+    if message.HasField("end_time"):
+        ended_us = us_from_wire(message.end_time, "record.end_time")
+        if not started_us < ended_us <= started_us + RECORD_DAYS_MAX * DAY_US:
+            raise invalid("record.end_time", "expected after start_time, at most 48 hours later")
+        return started_us, ended_us, False
+    if not 0 < message.planned_minutes <= RECORD_DAYS_MAX * 1_440:
+        raise invalid("record.end_time", "required, or planned_minutes when nobody checked out")
+    ended_us = started_us + message.planned_minutes * MINUTE_US
+    if ended_us + AUTO_CLOSED_AFTER_US > submitter.now_us:
+        raise invalid(
+            "record.end_time", "a service without check-out is closed 6 hours after its end"
+        )
+    return started_us, ended_us, True
+
+
+def _minutes(message: record_pb2.ServiceRecord, started_us: int, ended_us: int) -> tuple[int, int]:
+    breaks, planned = message.break_minutes, message.planned_minutes
+    if breaks < 0 or planned < 0 or planned > 100_000:
+        raise invalid("record.break_minutes", "expected 0 or more, as planned_minutes")
+    if message.date_only:
+        if not 0 < message.minutes <= DATE_ONLY_MINUTES_MAX:
+            raise invalid("record.minutes", f"expected 1 to {DATE_ONLY_MINUTES_MAX} with date_only")
+        return message.minutes, breaks
+    present = (ended_us - started_us) // MINUTE_US - breaks
+    if present < 0:
+        raise invalid("record.break_minutes", "expected less than the whole interval")
+    if not 0 <= message.minutes <= present:
+        raise invalid("record.minutes", f"expected at most {present}, got {message.minutes}")
+    return message.minutes or present, breaks
+
+
+def _verifiers(ledger_id: str, message: record_pb2.ServiceRecord) -> tuple[str, ...]:
+    if len(message.verifiers) > VERIFIERS_MAX:
+        raise invalid("record.verifiers", f"expected at most {VERIFIERS_MAX}")
+    return tuple(verifier_from_wire(ledger_id, item) for item in message.verifiers)
+
+
+def verifier_from_wire(ledger_id: str, text: str) -> str:
+    """Reads who attests: the id of an officer, or the name of a member."""
+    if text.startswith(("ledgers/", MEMBERS)):
+        name = text if text.startswith("ledgers/") else f"ledgers/{ledger_id}/{text}"
+        return MEMBERS + member_of(ledger_id, name, "verifiers")
+    if not text:
+        raise invalid("verifiers", "expected the id of an officer or the name of a member")
+    return person_id("verifiers", text)
+
+
+def _superseded(ledger_id: str, record_id: str, name: str) -> str:
+    if not name:
+        return ""
+    other, old_id = record_from_name(name, "record.supersedes")
+    if other != ledger_id or old_id == record_id:
+        raise invalid("record.supersedes", "expected another record of this ledger")
+    return old_id
+
+
+def _external_ids(message: record_pb2.ServiceRecord) -> tuple[str, ...]:
+    if len(message.external_ids) > EXTERNAL_IDS_MAX:
+        raise invalid("record.external_ids", f"expected at most {EXTERNAL_IDS_MAX}")
+    check_texts(("record.external_ids", item, 64) for item in message.external_ids)
+    return tuple(message.external_ids)
+
+
+def record_to_wire(
+    ledger_id: str, record: Record, log_index: int, content: str = ""
+) -> record_pb2.ServiceRecord:
+    """Writes a record."""
+
+    def name(collection: str, item: str) -> str:
+        return f"ledgers/{ledger_id}/{collection}/{item}" if item else ""
+
+    parts = record.parts
+    return record_pb2.ServiceRecord(
+        name=name("records", record.record_id),
+        state=record.state,  # type: ignore[arg-type]  # the domain's enum has the contract's numbers
+        volunteer=name("members", record.volunteer),
+        beneficiary=name("members", record.beneficiary),
+        activity=record.activity,
+        place=record.place,
+        content=content,
+        organizer=record.organizer,
+        recorder=record.recorder,
+        team_lead=record.team_lead,
+        start_time=us_to_wire(record.started_us),
+        end_time=us_to_wire(record.ended_us),
+        date_only=record.date_only,
+        break_minutes=record.break_minutes,
+        planned_minutes=record.planned_minutes,
+        minutes=record.minutes,
+        evidence=record.evidence,  # type: ignore[arg-type]  # likewise
+        quality_tenths=record.quality_tenths,
+        quality_failed=record.quality_failed,
+        need_type=record.need_type,
+        skill=record.skill,
+        urgent=record.urgent,
+        group=record.group,
+        relative=record.relative,
+        reward=record.reward,
+        verifiers=record.verifiers,
+        supersedes=name("records", record.supersedes),
+        bonuses=record.bonuses,
+        external_ids=record.external_ids,
+        superseded_by=name("records", record.superseded_by),
+        duplicate_of=name("records", record.duplicate_of),
+        publicity_end_time=us_to_wire(record.due_us) if record.due_us else None,
+        spot_check=record.spot_check,  # type: ignore[arg-type]  # likewise
+        alarm=record.alarm,
+        hours_minutes=sum(part.minutes for part in parts),
+        time_minutes=sum(part.time for part in parts),
+        pool_minutes=sum(part.pool_time for part in parts),
+        points=sum(part.points for part in parts),
+        pending_points=record.pending_points,
+        policy_versions=list(dict.fromkeys(part.version for part in parts)),
+        auto_closed=record.auto_closed,
+        time_payer=record.time_payer,
+        entry=f"ledgers/{ledger_id}/entries/{log_index}",
+    )
