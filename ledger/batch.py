@@ -12,7 +12,7 @@ from ledger.domain.hours_commands import HoursCommand
 from ledger.domain.hours_view import Who
 from ledger.domain.hours_wants import want
 from ledger.domain.outcomes import Outcome, Recorded, Written, natural_name
-from ledger.domain.register import NotLoaded
+from ledger.domain.register import NotLoaded, Wants
 from ledger.domain.working_days import NO_HOLIDAYS, Holidays
 from ledger.memory import Memory, load_texts, restore_memory, wanted_by
 from ledger.store.batches import (
@@ -179,13 +179,20 @@ class Batch:
             for request in requests
             if isinstance(request.commands[0], HoursCommand) and request.key not in book.recorded
         ]
-        for _ in range(LOOKUP_ROUNDS_MAX if asking else 0):
+        for _ in range(LOOKUP_ROUNDS_MAX):
             view = book.view(Who())
+            view.wants = Wants()
+            lacking = []
             for request in asking:
+                view.complete = True
                 want(view, request.commands[0])  # type: ignore[arg-type]  # they were chosen by it
-            if not view.wants:
+                if not view.complete:
+                    lacking.append(request)
+            if view.wants:
+                memory.take(view.wants, await session.run(self._ledger_no, look_up(view.wants)))
+            asking = lacking
+            if not asking:
                 return
-            memory.take(view.wants, await session.run(self._ledger_no, look_up(view.wants)))
         if asking:
             raise RuntimeError(f"a request wants more after {LOOKUP_ROUNDS_MAX} look-ups")
 

@@ -1,7 +1,8 @@
 """`timebank policy`: presets of policies 积分政策, checking one, and trying it on records.
 
-Owns: the command line and what is shown. Refuses: putting a policy into a ledger, and everything
-that a policy means (see ledger/domain/policy.py). Works without a server.
+Owns: the command line and what is shown. Refuses: putting a policy into a ledger (see
+ledger/cli_policy_versions.py), and everything that a policy means (see ledger/domain/policy.py).
+Works without a server.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rich.text import Text
 
 from ledger.cli_options import zone_of
 from ledger.cli_policy_records import RecordFile, SimulatedRecord
+from ledger.cli_policy_speed import measure
 from ledger.cli_shown import amount_text
 from ledger.domain.account import NEVER_US
 from ledger.domain.earning import TallyKey, earn
@@ -107,7 +109,7 @@ def show(
 @policy_app.command(epilog="Example: `timebank policy check weihai.json`")
 def check(file: PolicyFile) -> None:
     """Checks a policy; says every fault with its place and ends with exit code 1. 检查政策."""
-    policy = _policy(file)
+    policy = read_policy(file)
     until = "" if policy.effective_to is None else f" until {policy.effective_to}"
     said = f"{policy.policy_id}: no fault 无误; from {policy.effective_from}{until}"
     Console().print(Text(said))
@@ -152,7 +154,7 @@ def simulate(
     are not looked for.
     """
     zone_of(zone)
-    policy = _policy(file)
+    policy = read_policy(file)
     version = policy_version(VERSION, policy, zone)
     if any_date:
         version = PolicyVersion(VERSION, policy, 0, NEVER_US)
@@ -169,10 +171,10 @@ def simulate(
         raise typer.Exit(1)
 
 
-def _policy(file: str) -> Policy:
+def read_policy(file: str) -> Policy:
     """Reads a policy; its faults are shown as a table, and the command ends with exit code 1."""
     try:
-        return parse_policy(_text(file))
+        return parse_policy(policy_document(file))
     except TimebankError as error:
         if not error.violations:
             raise
@@ -186,7 +188,7 @@ def _policy(file: str) -> Policy:
         raise typer.Exit(1) from error
 
 
-def _text(file: str) -> str:
+def policy_document(file: str) -> str:
     """Reads a file in UTF-8 or GB18030, or a preset when no such file is there."""
     path = Path(file)
     if not path.exists() and file in preset_names():
@@ -279,3 +281,6 @@ def _totals_table(totals: dict[str, _Totals], limit: int, name: str) -> Table:
             "█" * (sizes[who] * BAR_CELLS // most),
         )
     return table
+
+
+policy_app.command()(measure)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ledger.domain import facts as f
+from ledger.domain.register import Known
 from timebank.ledger.v1 import entry_pb2, fact_pb2
 
 _FIELDS: dict[type, str] = {
@@ -30,7 +31,7 @@ _MESSAGES: dict[type, Any] = {
     f.NoShow: fact_pb2.NoShowFact,
     f.CertificateRow: fact_pb2.CertificateFact,
 }
-_CLASSES = {name: cls for cls, name in _FIELDS.items()}
+_CLASSES: dict[str, Any] = {name: cls for cls, name in _FIELDS.items()}
 _ENUMS: dict[tuple[type, str], type[enum.IntEnum]] = {
     (f.Member, "state"): f.MemberState,
     (f.Record, "state"): f.RecordState,
@@ -38,6 +39,8 @@ _ENUMS: dict[tuple[type, str], type[enum.IntEnum]] = {
     (f.Record, "spot_check"): f.SpotCheck,
     (f.CertificateRow, "state"): f.CertificateState,
 }
+_IDS = {name: cls._fields[0] for name, cls in _CLASSES.items()}
+"""The field of each fact that names its subject."""
 _PUBLICISED = int(f.RecordState.PUBLICISED)
 _TUPLES = {"verifiers", "external_ids", "bonuses", "medals", "record_ids"}
 
@@ -57,7 +60,7 @@ def facts_to_message(message: entry_pb2.Entry, facts: Iterable[f.Fact]) -> None:
             name: value for name, value in zip(fact._fields, fact, strict=True) if value
         }
         if "parts" in said:
-            said["parts"] = [fact_pb2.RecordPart(**part._asdict()) for part in said["parts"]]
+            said["parts"] = [_part_message(part) for part in said["parts"]]
         message.facts.append(fact_pb2.Fact(**{_FIELDS[cls]: _MESSAGES[cls](**said)}))
 
 
@@ -98,6 +101,21 @@ def fact_from_message(item: fact_pb2.Fact) -> f.Fact:
     return fact
 
 
+def _part_message(part: f.RecordPart) -> fact_pb2.RecordPart:
+    start_us, end_us, day, minutes, version, time, pool_time, points, expire_us = part
+    return fact_pb2.RecordPart(
+        start_us=start_us,
+        end_us=end_us,
+        day=day,
+        minutes=minutes,
+        version=version,
+        time=time,
+        pool_time=pool_time,
+        points=points,
+        points_expire_us=expire_us,
+    )
+
+
 def _part(part: fact_pb2.RecordPart) -> f.RecordPart:
     return f.RecordPart(
         part.start_us,
@@ -110,6 +128,27 @@ def _part(part: fact_pb2.RecordPart) -> f.RecordPart:
         part.points,
         part.points_expire_us,
     )
+
+
+def known_in(data: bytes, wanted: f.FactKey | None = None) -> list[Known]:
+    """Reads the facts of a leaf, or only the one wanted."""
+    message = entry_pb2.Entry.FromString(data)
+    tallies = tallies_from_message(message)
+    return [
+        Known(fact, message.index, tallies)
+        for item in message.facts
+        if wanted is None or _is_about(item, wanted)
+        for fact in (fact_from_message(item),)
+    ]
+
+
+def _is_about(item: fact_pb2.Fact, wanted: f.FactKey) -> bool:
+    which = item.WhichOneof("fact") or ""
+    kind, fact_id = wanted
+    cls = _CLASSES.get(which)
+    if cls is None or f.KINDS[cls] != kind:
+        return False
+    return bool(getattr(getattr(item, which), _IDS[which]) == fact_id)
 
 
 def tallies_from_message(message: entry_pb2.Entry) -> tuple[tuple[f.TallyKey, int], ...]:

@@ -5,9 +5,8 @@ Valid only while the committed head is the one this process wrote last; `Memory.
 Dropping it is always safe.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from ledger import leaf
 from ledger.domain.commands import (
     CaptureHold,
     ChangeAccount,
@@ -23,7 +22,8 @@ from ledger.domain.commands import (
 from ledger.domain.fold import SYSTEM_ACCOUNTS_COUNT, Projections
 from ledger.domain.hold import HoldState
 from ledger.domain.outcomes import Text
-from ledger.domain.register import Known, Register, Wants
+from ledger.domain.register import Wants
+from ledger.leaf_facts import known_in
 from ledger.store.batches import (
     Head,
     Loaded,
@@ -80,14 +80,14 @@ class Memory:
 
     def take(self, wants: Wants, found: Found) -> None:
         """Takes in what was looked up for a batch about members and records."""
-        take_found(self.state, wants, found, _known)
+        take_found(self.state, wants, found, known_in)
 
     def settle(self, head: Head, *, accounts_max: int) -> None:
         """Accepts a committed batch: forgets its changes and what need not be kept."""
         self.head = head
         state = self.state
         state.clear_changes()
-        state.register = Register()
+        state.register.settle()
         state.corrections.clear()
         if len(state.accounts) > accounts_max:
             system = set(state.system_accounts.values())
@@ -99,11 +99,6 @@ class Memory:
             ]
             for name in ended:
                 del state.holds[name]
-
-
-def _known(data: bytes) -> Iterator[Known]:
-    entry = leaf.decode(data)
-    return (Known(fact, entry) for fact in entry.facts)
 
 
 def restore_memory(ledger_no: int, head: Head) -> Plan[Memory]:

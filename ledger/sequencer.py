@@ -341,6 +341,9 @@ class Sequencer:
         self.metrics.commit_seconds.observe(asyncio.get_running_loop().time() - started_s)
         self.metrics.batch_items.observe(len(requests))
         self.metrics.log_entries.set(memory.head.size)
+        for outcome in batch.outcomes:
+            if not outcome.replayed and outcome.entries and outcome.entries[0].facts:
+                self.metrics.count_records(outcome.entries)
         checkpoint = self._signed(memory)
         self.committed.set()
         self.committed = asyncio.Event()

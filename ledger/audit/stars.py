@@ -14,7 +14,7 @@ from ledger.domain.evaluation import quality_of
 from ledger.domain.facts import FactKind, Member, MemberState, PolicyRow, Star
 from ledger.domain.fold import Projections
 from ledger.domain.hours_view import policy_of, star_table_of
-from ledger.domain.star_changes import RATING_COUNT, RATING_SUM
+from ledger.domain.register import RATING_COUNT, RATING_SUM
 from ledger.domain.star_rules import Standing, earned_star
 from ledger.domain.star_tables import Role, Scope, StarTable
 

@@ -6,6 +6,8 @@ an officer's week, and a part of it is drawn for a spot check by a keyed hash th
 
 from __future__ import annotations
 
+import functools
+
 from ledger.domain.calendar import from_us, zone_of
 from ledger.domain.facts import Evidence, Record, SpotCheck, TallyKey
 from ledger.domain.hours_view import View
@@ -14,6 +16,7 @@ from timebank.errors import Reason, TimebankError
 
 BACK_ENTRY, BACK_ENTRY_WEEK, RECORDED_WEEK = "back-entry", "back-entry-week", "recorded-week"
 DRAWS = 10_000
+QUARTER_US = 900_000_000
 
 
 def recorder_keys(recorder: str, day: str, week: str) -> tuple[TallyKey, TallyKey, TallyKey]:
@@ -27,7 +30,13 @@ def recorder_keys(recorder: str, day: str, week: str) -> tuple[TallyKey, TallyKe
 
 def day_and_week(time_us: int, zone: str) -> tuple[str, str]:
     """Gives the local day, YYYY-MM-DD, and the ISO week, YYYY-Www, of a time."""
-    day = from_us(time_us).astimezone(zone_of(zone)).date()
+    return _day_and_week(time_us // QUARTER_US, zone)
+
+
+@functools.lru_cache(maxsize=1024)
+def _day_and_week(quarter: int, zone: str) -> tuple[str, str]:
+    """Days begin at a quarter of an hour in every zone."""
+    day = from_us(quarter * QUARTER_US).astimezone(zone_of(zone)).date()
     year, week, _ = day.isocalendar()
     return day.isoformat(), f"{year}-W{week:02d}"
 

@@ -32,7 +32,7 @@ from ledger.domain.outcomes import (
 )
 from ledger.domain.posting_rules import decide_post
 from ledger.domain.record_rules import earlier
-from ledger.domain.register import NotLoaded
+from ledger.domain.register import Known, NotLoaded
 from ledger.domain.snapshot import Snapshot
 from ledger.domain.working_days import NO_HOLIDAYS, Holidays
 from timebank.errors import Reason, TimebankError
@@ -71,7 +71,7 @@ class Book:
         self._next_index = next_index
         self._random_bytes = random_bytes
         self._encode = encode
-        self._holidays = holidays
+        self._view = View(state, now_us, holidays)
 
     def execute(self, request: c.Request) -> Outcome:
         """Carries a request out, or gives the stored answer when its key was seen before."""
@@ -88,7 +88,7 @@ class Book:
                 raise natural.error
             known = self._earlier_record(request)
             if known is not None:
-                return Outcome((known,), replayed=True)
+                return Outcome(fact=known, replayed=True)
             self._expire_due(request.commands)
             outcome = Outcome(self._carry_out(request))
         except TimebankError as error:
@@ -179,15 +179,16 @@ class Book:
 
     def view(self, who: Who) -> View:
         """Gives the state as the rules of members and records read it."""
-        return View(self.state, self.now_us, self._holidays, who)
+        view = self._view
+        view.now_us, view.who = self.now_us, who
+        return view
 
-    def _earlier_record(self, request: c.Request) -> Entry | None:
-        """Finds the entry of a record that was submitted before in the same words."""
+    def _earlier_record(self, request: c.Request) -> Known | None:
+        """Finds a record that was submitted before in the same words."""
         command = request.commands[0]
         if not isinstance(command, SubmitRecord):
             return None
-        known = earlier(self.view(request.who), command)
-        return None if known is None else known.entry
+        return earlier(self.view(request.who), command)
 
     def _hours(self, request: c.Request, command: HoursCommand) -> tuple[Entry, ...]:
         """Carries out a request about members or records. Raises NotLoaded with nothing written."""

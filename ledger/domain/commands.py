@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ledger.domain.account import NEVER_US, AccountKind
 from ledger.domain.entry import POSTINGS_MAX, POSTINGS_MIN, EntryKind
 from ledger.domain.hold import HoldKind
-from ledger.domain.hours_commands import NOT_SAID, HoursCommand
+from ledger.domain.hours_commands import NOT_SAID, HoursCommand, SubmitRecord
 from ledger.domain.hours_view import Who
 from ledger.domain.movements import Authority
 from timebank.errors import Reason, TimebankError
@@ -223,6 +223,10 @@ def _said(command: Command) -> str:
         legs = ",".join(["%r:%d:%d:%d" % leg for leg in command.postings])  # noqa: UP031  # fastest
         said = f"Post,{command.kind:d},{legs}"
         return said if command[2:] == _PLAIN_POST else said + _named(command, 2)
+    if type(command) is SubmitRecord and command.record.content:
+        # Its record was hashed when it was read; see `ledger.wire_records`.
+        record = command.record
+        return f"SubmitRecord,{record.record_id!r},{record.content.hex()},{bool(command.memo)}"
     return type(command).__name__ + _named(command, 0)
 
 

@@ -56,14 +56,10 @@ def service_of(record: Record) -> Service:
     )
 
 
-def names_of(timeline: PolicyTimeline, record: Record, zone: str) -> list[tuple[str, str]]:
-    """Names the sums that a record's credit looks at or changes, by name and period."""
-    names = list(tally_keys(timeline, service_of(record), zone))
-    return [*names, *(("hours-year", year) for year in _years(names))]
-
-
-def _years(names: Sequence[tuple[str, str]]) -> list[str]:
-    return [period for name, period in names if name == "year"]
+def names_of(timeline: PolicyTimeline, service: Service, zone: str) -> list[tuple[str, str]]:
+    """Names the sums that a service's credit looks at or changes, by name and period."""
+    names = tally_keys(timeline, service, zone)
+    return [*names, *(("hours-year", period) for name, period in names if name == "year")]
 
 
 def credit_of(view: View, record: Record, *, without: Tallies = ()) -> Credit:
@@ -77,13 +73,13 @@ def credit_of(view: View, record: Record, *, without: Tallies = ()) -> Credit:
     timeline, zone = view.timeline(), view.zone
     group = view.group(record.volunteer)
     root = group[0]
-    left_out: dict[tuple[str, str], int] = {}
+    service = service_of(record)
+    sums = {key: view.tally(group, *key) for key in tally_keys(timeline, service, zone)}
     for (_, name, period), amount in without:
-        left_out[name, period] = left_out.get((name, period), 0) + amount
-    names = tally_keys(timeline, service_of(record), zone)
-    sums = {key: view.tally(group, *key) - left_out.get(key, 0) for key in names}
+        if (name, period) in sums:
+            sums[name, period] -= amount
     stored = view.account(root.time_account).posted
-    earned = earn(timeline, service_of(record), zone=zone, tallies=sums, stored_time=stored)
+    earned = earn(timeline, service, zone=zone, tallies=sums, stored_time=stored)
     payer = policy.time_payer
     if payer is TimePayer.BENEFICIARY and not record.beneficiary:
         payer = TimePayer.POOL

@@ -116,7 +116,7 @@ class Projections:
         for fact in entry.facts:
             row = row_of(fact, entry.log_index)
             self.fact_rows[row.kind, row.fact_id] = row
-            self.register.put(fact, entry)
+            self.register.put(fact, entry.log_index, entry.tallies)
         for key, amount in entry.tallies:
             self.tally_changes[key] = self.tally_changes.get(key, 0) + amount
             self.register.add(key, amount)

@@ -1,5 +1,8 @@
 """How rules read the register: members with their duplicates, policies in force, sums, accounts.
 
+A view that is not `complete` after wanting must want again, for more may hang on what is found; one
+that is only not `ready` need not.
+
 Owns the words in which the rules ask, and who is asking. Asking for what was not looked up raises
 NotLoaded; `touch_...` says that it will be asked for.
 """
@@ -26,7 +29,7 @@ from ledger.domain.facts import (
 from ledger.domain.fold import Projections
 from ledger.domain.policy import Policy, PolicyTimeline, PolicyVersion
 from ledger.domain.policy_text import parse_policy
-from ledger.domain.register import Known, Wants
+from ledger.domain.register import RATING_COUNT, RATING_ROLES, Known, SpanKey, Wants
 from ledger.domain.star_tables import NATIONAL, StarTable, parse_star_table
 from ledger.domain.working_days import Holidays
 from timebank.errors import Reason, TimebankError
@@ -53,6 +56,9 @@ class View:
     holidays: Holidays
     who: Who = field(default_factory=Who)
     wants: Wants = field(default_factory=Wants)
+    ready: bool = True
+    complete: bool = True
+    _timeline: tuple[int, PolicyTimeline] | None = None
 
     @property
     def zone(self) -> str:
@@ -61,6 +67,12 @@ class View:
 
     # What will be asked for.
 
+    def touch_new(self, record_id: str) -> None:
+        """Wants to know whether a record is there already; nothing depends on what it says."""
+        if (FactKind.RECORD, record_id) not in self.state.register.facts:
+            self.wants.facts[FactKind.RECORD, record_id] = None
+            self.ready = False
+
     def touch(self, kind: FactKind, fact_id: str) -> Known | None:
         """Wants a fact; gives it when it is there."""
         key = (kind, fact_id)
@@ -68,6 +80,7 @@ class View:
         if key in facts:
             return facts[key]
         self.wants.facts[key] = None
+        self.complete = False
         return None
 
     def touch_list(self, kind: FactKind, parent: str) -> list[str]:
@@ -75,55 +88,66 @@ class View:
         found = self.state.register.lists.get((kind, parent))
         if found is None:
             self.wants.lists[kind, parent] = None
+            self.complete = False
             return []
         return list(found)
 
-    def touch_day(self, volunteer: str, day: int) -> list[str]:
-        """Wants the records of a day; gives what is known of them."""
-        found = self.state.register.days.get((volunteer, day))
-        if found is None:
-            self.wants.days[volunteer, day] = None
-            return []
-        for record_id in found:
-            self.touch(FactKind.RECORD, record_id)
-        return list(found)
+    def touch_span(self, key: SpanKey) -> None:
+        """Wants the records of a volunteer in an interval."""
+        if key not in self.state.register.spans:
+            self.wants.spans[key] = None
+            self.ready = False
+
+    def touch_ratings(self, member_id: str) -> None:
+        """Wants the sums of a member's ratings."""
+        if (member_id, RATING_COUNT, RATING_ROLES[0]) not in self.state.register.tallies:
+            self.wants.ratings[member_id] = None
+            self.ready = False
 
     def touch_tally(self, key: TallyKey) -> None:
         """Wants a running sum."""
         if key not in self.state.register.tallies:
             self.wants.tallies[key] = None
+            self.ready = False
 
     def touch_earned(self, account_id: str) -> None:
         """Wants what an account earned."""
         if account_id not in self.state.register.earned:
             self.wants.earned[account_id] = None
+            self.ready = False
 
     def touch_account(self, account_id: str) -> None:
         """Wants an account."""
         if account_id not in self.state.accounts:
             self.wants.accounts[account_id] = None
+            self.ready = False
 
     def touch_group(self, member_id: str) -> list[Member]:
         """Wants a member, the one it is a duplicate of, all duplicates, and their accounts; gives
         the group once it is known, the root first.
         """
+        facts, lists = self.state.register.facts, self.state.register.lists
         known = self.touch(FactKind.MEMBER, member_id)
+        # Most members are nobody's duplicate: what hangs on the root is asked for at once.
+        self.touch_list(FactKind.MEMBER, member_id)
         if known is None:
             return []
         member = known.fact
         assert isinstance(member, Member)
         root_id = member.merged_into or member_id
-        root = self.touch(FactKind.MEMBER, root_id)
-        ids = self.touch_list(FactKind.MEMBER, root_id)
-        others = [self.touch(FactKind.MEMBER, name) for name in ids]
-        if root is None or None in others or (FactKind.MEMBER, root_id) in self.wants.lists:
+        if root_id != member_id:
+            known = self.touch(FactKind.MEMBER, root_id)
+            self.touch_list(FactKind.MEMBER, root_id)
+        ids = lists.get((FactKind.MEMBER, root_id))
+        if known is None or ids is None:
             return []
-        group = [item.fact for item in (root, *others) if item is not None]
-        members = [item for item in group if isinstance(item, Member)]
-        for item in members:
+        group = [known, *(facts[FactKind.MEMBER, name] for name in ids)]
+        members = [item.fact for item in group if item is not None]
+        found = [item for item in members if isinstance(item, Member)]
+        for item in found:
             for account_id in (item.hours_account, item.time_account, item.points_account):
                 self.touch_account(account_id)
-        return members
+        return found
 
     def touch_person(self, person: str) -> None:
         """Wants the member that a person is, when it is one."""
@@ -132,9 +156,8 @@ class View:
 
     def touch_policies(self) -> PolicyTimeline:
         """Wants all policies; gives the timeline once it is known."""
-        ids = self.touch_list(FactKind.POLICY, "")
-        known = [self.touch(FactKind.POLICY, version) for version in ids]
-        if None in known or (FactKind.POLICY, "") in self.wants.lists:
+        if (FactKind.POLICY, "") not in self.state.register.lists:
+            self.touch_list(FactKind.POLICY, "")
             return ()
         return self.timeline()
 
@@ -202,12 +225,15 @@ class View:
     def timeline(self) -> PolicyTimeline:
         """Gives the versions of the policy by the time from which they are in force."""
         register = self.state.register
-        rows = []
-        for version in register.listed(FactKind.POLICY, ""):
-            known = register.known(FactKind.POLICY, version)
-            if known is not None and isinstance(known.fact, PolicyRow):
-                rows.append((known.entry.log_index, known.fact))
-        return timeline_of(tuple(row for _, row in sorted(rows)))
+        if self._timeline is None or self._timeline[0] != register.policies_changed:
+            rows = []
+            for version in register.listed(FactKind.POLICY, ""):
+                known = register.known(FactKind.POLICY, version)
+                if known is not None and isinstance(known.fact, PolicyRow):
+                    rows.append((known.log_index, known.fact))
+            timeline = timeline_of(tuple(row for _, row in sorted(rows)))
+            self._timeline = (register.policies_changed, timeline)
+        return self._timeline[1]
 
     def policy_at(self, time_us: int) -> PolicyVersion:
         """Gives the version in force at a time. Raises POLICY_NOT_FOUND."""
@@ -225,8 +251,11 @@ class View:
 
     def tally(self, members: Iterable[Member], name: str, period: str) -> int:
         """Sums a tally over duplicates."""
-        register = self.state.register
-        return sum(register.tally((item.member_id, name, period)) for item in members)
+        tally = self.state.register.tally
+        total = 0
+        for item in members:
+            total += tally((item.member_id, name, period))
+        return total
 
     def account(self, account_id: str) -> Account:
         """Gives an account."""

@@ -10,11 +10,10 @@ from ledger.domain import hours_commands as h
 from ledger.domain import member_rules as m
 from ledger.domain.back_entries import day_and_week, recorder_keys
 from ledger.domain.calendar import year_of
-from ledger.domain.credit_rules import names_of
+from ledger.domain.credit_rules import names_of, service_of
 from ledger.domain.facts import CertificateRow, FactKind, Member, Record, link_id
 from ledger.domain.hours_view import View
 from ledger.domain.record_rules import DATE_ONLY
-from ledger.domain.register import days_of
 from ledger.domain.service_split import day_of
 from ledger.domain.star_changes import touch_star
 from ledger.domain.time_gifts import GRANTED
@@ -24,7 +23,7 @@ def want(view: View, command: h.HoursCommand) -> None:
     """Wants what a command needs, as far as it is known by now."""
     match command:
         case h.SubmitRecord():
-            view.touch(FactKind.RECORD, command.record.record_id)
+            view.touch_new(command.record.record_id)
             _record(view, command.record)
         case h.VerifyRecord() | h.ResolveDispute() | h.ResolveSpotCheck() | h.VoidRecord():
             by = command.verifier if isinstance(command, h.VerifyRecord) else command.by
@@ -114,9 +113,7 @@ def _record(view: View, record: Record) -> None:
             view.touch_tally(key)
     touch_star(view, group)
     for member in group:
-        view.touch(FactKind.RECORD, record.record_id)
-        for day in days_of(record.started_us, record.ended_us):
-            view.touch_day(member.member_id, day)
+        view.touch_span((member.member_id, record.started_us, record.ended_us))
         if record.supersedes or record.parts:
             for number in view.touch_list(FactKind.CERTIFICATE, member.member_id):
                 view.touch(FactKind.CERTIFICATE, number)
@@ -126,7 +123,7 @@ def _record(view: View, record: Record) -> None:
         _superseded(view, record)
     covered = any(item.from_us <= record.started_us < item.to_us for item in timeline)
     if covered and record.minutes:
-        _tallies(view, group, names_of(timeline, record, view.zone))
+        _tallies(view, group, names_of(timeline, service_of(record), view.zone))
 
 
 def _superseded(view: View, record: Record) -> None:

@@ -25,7 +25,8 @@ from ledger.domain.facts import (
 )
 from ledger.domain.hours_view import MEMBERS, View, in_units, member_not_found
 from ledger.domain.policy import DeathPoints, DeathTime
-from ledger.domain.star_changes import RATING_COUNT, RATING_SUM, star_decisions
+from ledger.domain.register import RATING_COUNT, RATING_SUM
+from ledger.domain.star_changes import star_decisions
 from timebank.errors import Reason, TimebankError
 from timebank.units import Unit
 

@@ -10,15 +10,19 @@ from typing import NamedTuple
 
 from ledger.domain import commands as c
 from ledger.domain.entry import Entry, EntryKind
+from ledger.domain.register import Known
 from timebank.errors import TimebankError
 
 
 class Outcome(NamedTuple):
-    """The answer to a request: one entry a command, or why not."""
+    """The answer to a request: one entry a command, or why not; `fact` when a record was there
+    before.
+    """
 
     entries: tuple[Entry, ...] = ()
     error: TimebankError | None = None
     replayed: bool = False
+    fact: Known | None = None
 
 
 class Recorded(NamedTuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from ledger.domain.facts import Member, Record, RecordState
 from ledger.domain.hours_view import View
-from ledger.domain.register import days_of
 from timebank.errors import Reason, TimebankError
 
 DUPLICATE_PERCENT = 80
@@ -24,7 +23,7 @@ def check_overlap(view: View, record: Record, root: Member, *, strict: bool = Fa
     if record.date_only:
         return ""
     duplicate = ""
-    for other in _same_days(view, record, root):
+    for other in _near(view, record, root):
         start_us = max(record.started_us, other.started_us)
         common_us = min(record.ended_us, other.ended_us) - start_us
         if common_us <= 0:
@@ -46,14 +45,14 @@ def check_overlap(view: View, record: Record, root: Member, *, strict: bool = Fa
     return duplicate
 
 
-def _same_days(view: View, record: Record, root: Member) -> list[Record]:
+def _near(view: View, record: Record, root: Member) -> list[Record]:
     seen: dict[str, Record] = {}
     for member in view.group(root.member_id):
-        for day in days_of(record.started_us, record.ended_us):
-            for record_id in view.state.register.on_day(member.member_id, day):
-                if record_id in (record.record_id, record.supersedes) or record_id in seen:
-                    continue
-                other = view.record(record_id)
-                if other.state not in _GONE and not other.date_only:
-                    seen[record_id] = other
+        span = (member.member_id, record.started_us, record.ended_us)
+        for record_id in view.state.register.in_span(span):
+            if record_id in (record.record_id, record.supersedes) or record_id in seen:
+                continue
+            other = view.record(record_id)
+            if other.state not in _GONE and not other.date_only:
+                seen[record_id] = other
     return list(seen.values())

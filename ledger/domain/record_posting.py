@@ -32,7 +32,7 @@ from ledger.domain.hours_view import MEMBERS, View
 from ledger.domain.policy import Policy
 from ledger.domain.record_checks import check_record_state, wrong_state
 from ledger.domain.service_split import local_us
-from ledger.domain.star_changes import star_decisions
+from ledger.domain.star_changes import may_change, star_decisions
 from ledger.domain.working_days import add_working_days
 
 PENDING_POINTS = "pending-points"
@@ -81,7 +81,7 @@ def _own_tallies(view: View, record: Record | None) -> Tallies:
         return ()
     known = view.state.register.known(FactKind.RECORD, record.record_id)
     assert known is not None, "a record that was read is known"
-    return known.entry.tallies[-record.tally_count :]
+    return known.tallies[-record.tally_count :]
 
 
 def post_decisions(
@@ -113,6 +113,12 @@ def post_decisions(
         natural_key=natural_key,
         memo=memo,
     )
+    if old is None:
+        added = sum(part.minutes for part in credit.parts)
+        group = view.group(record.volunteer)
+        after = sum(view.account(member.hours_account).posted for member in group)
+        if not may_change(view, record.volunteer, after - added, after):
+            return
     yield from _followers(view, record, old)
 
 

@@ -2,27 +2,39 @@
 
 Owns the difference between "is not there" and "was not looked up": asking for what was not looked
 up is a fault of the program, never an empty answer, so that no rule can depend on what happened to
-be in memory. It lives for one batch, under the lock of the ledger.
+be in memory. What stays between batches is valid while the head is the one that this process wrote.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ledger.domain.facts import Fact, FactKey, FactKind, Record, TallyKey, key_of
-
-if TYPE_CHECKING:
-    from ledger.domain.entry import Entry
+from ledger.domain.facts import (
+    CertificateRow,
+    Fact,
+    FactKey,
+    FactKind,
+    Member,
+    PolicyRow,
+    Record,
+    TallyKey,
+    key_of,
+)
 
 DAY_US = 86_400_000_000
 RECORD_DAYS_MAX = 2
 """No record is longer than this."""
-DayKey = tuple[str, int]
-"""A volunteer and a number of a UTC day since 1970."""
+SpanKey = tuple[str, int, int]
+"""A volunteer and a half-open interval of time."""
 ListKey = tuple[int, str]
 """A kind of fact and what such facts are listed under."""
+KEPT_MAX = 400_000
+"""Facts and sums that a writer keeps between batches."""
+_KEPT = frozenset({FactKind.MEMBER, FactKind.STAR, FactKind.POLICY})
+RATING_COUNT, RATING_SUM = "rating-count", "rating-sum"
+RATING_ROLES = ("RESIDENT", "PEER", "COMMUNITY")
 
 
 class NotLoaded(Exception):
@@ -30,10 +42,11 @@ class NotLoaded(Exception):
 
 
 class Known(NamedTuple):
-    """The latest fact of a subject and the entry that states it."""
+    """The latest fact of a subject, the index of the entry that states it, and its tallies."""
 
     fact: Fact
-    entry: Entry
+    log_index: int
+    tallies: tuple[tuple[TallyKey, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -42,14 +55,19 @@ class Wants:
 
     facts: dict[FactKey, None] = field(default_factory=dict)
     lists: dict[ListKey, None] = field(default_factory=dict)
-    days: dict[DayKey, None] = field(default_factory=dict)
+    spans: dict[SpanKey, None] = field(default_factory=dict)
     tallies: dict[TallyKey, None] = field(default_factory=dict)
+    ratings: dict[str, None] = field(default_factory=dict)
     earned: dict[str, None] = field(default_factory=dict)
     accounts: dict[str, None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(
-            self.facts or self.lists or self.days or self.tallies or self.earned or self.accounts
+        return any((*self._all(),))
+
+    def _all(self) -> tuple[object, ...]:
+        return (
+            *(self.facts, self.lists, self.spans, self.tallies),
+            *(self.ratings, self.earned, self.accounts),
         )
 
 
@@ -64,9 +82,25 @@ class Register:
 
     facts: dict[FactKey, Known | None] = field(default_factory=dict)
     lists: dict[ListKey, dict[str, None]] = field(default_factory=dict)
-    days: dict[DayKey, dict[str, None]] = field(default_factory=dict)
+    spans: dict[SpanKey, list[str]] = field(default_factory=dict)
+    written_days: dict[tuple[str, int], dict[str, None]] = field(default_factory=dict)
+    written: dict[FactKey, None] = field(default_factory=dict)
     tallies: dict[TallyKey, int] = field(default_factory=dict)
     earned: dict[str, dict[int, int]] = field(default_factory=dict)
+    policies_changed: int = 0
+
+    def settle(self) -> None:
+        """Ends a batch: members, their stars and sums, and policies may stay while nobody else
+        writes; records are seldom asked for twice.
+        """
+        self.written = {}
+        self.written_days = {}
+        self.spans = {}
+        if len(self.facts) + len(self.tallies) > KEPT_MAX:
+            self.facts, self.lists, self.tallies, self.earned = {}, {}, {}, {}
+            return
+        self.facts = {key: known for key, known in self.facts.items() if key[0] in _KEPT}
+        self.lists = {key: ids for key, ids in self.lists.items() if key[0] in _KEPT}
 
     def known(self, kind: FactKind, fact_id: str) -> Known | None:
         """Gives the latest fact of a subject, None when there is none. Raises NotLoaded."""
@@ -82,12 +116,21 @@ class Register:
         except KeyError:
             raise NotLoaded(f"{kind.name} under {parent}") from None
 
-    def on_day(self, volunteer: str, day: int) -> list[str]:
-        """Lists the ids of the records of a volunteer that touch a UTC day. Raises NotLoaded."""
-        try:
-            return list(self.days[volunteer, day])
-        except KeyError:
-            raise NotLoaded(f"records of {volunteer} on day {day}") from None
+    def in_span(self, key: SpanKey) -> list[str]:
+        """Lists the ids of the records of a volunteer that may lie in an interval.
+
+        Raises NotLoaded.
+        """
+        found = self.spans.get(key)
+        if found is None:
+            raise NotLoaded(f"records of {key}")
+        if not self.written_days:
+            return found
+        volunteer, start_us, end_us = key
+        ids = dict.fromkeys(found)
+        for day in days_of(start_us, end_us):
+            ids.update(self.written_days.get((volunteer, day), {}))
+        return list(ids)
 
     def tally(self, key: TallyKey) -> int:
         """Gives a running sum. Raises NotLoaded."""
@@ -103,20 +146,23 @@ class Register:
         except KeyError:
             raise NotLoaded(f"earnings of {account_id}") from None
 
-    def put(self, fact: Fact, entry: Entry) -> None:
-        """Takes the latest fact of a subject in."""
+    def put(self, fact: Fact, log_index: int, tallies: tuple[tuple[TallyKey, int], ...]) -> None:
+        """Takes a fact in that this batch writes."""
         key = key_of(fact)
         before = self.facts.get(key)
-        self.facts[key] = Known(fact, entry)
+        self.facts[key] = Known(fact, log_index, tallies)
+        self.written[key] = None
+        if type(fact) is Record:
+            for day in days_of(fact.started_us, fact.ended_us):
+                self.written_days.setdefault((fact.volunteer, day), {})[key[1]] = None
+            return
+        if type(fact) is PolicyRow:
+            self.policies_changed += 1
         parent = _parent(fact)
         if before is not None and _parent(before.fact) != parent:
             self.lists.get((key[0], _parent(before.fact)), {}).pop(key[1], None)
         if (key[0], parent) in self.lists:
             self.lists[key[0], parent][key[1]] = None
-        if isinstance(fact, Record):
-            for day in days_of(fact.started_us, fact.ended_us):
-                if (fact.volunteer, day) in self.days:
-                    self.days[fact.volunteer, day][key[1]] = None
 
     def add(self, key: TallyKey, amount: int) -> None:
         """Adds to a running sum that was looked up."""
@@ -136,34 +182,24 @@ class Register:
         for key in wanted:
             self.facts.setdefault(key, None)
 
-    def take_list(self, key: ListKey, ids: Iterable[str]) -> None:
-        """Takes a list that was looked up, with what this batch wrote meanwhile."""
-        members = dict.fromkeys(ids)
-        for (kind, fact_id), known in self.facts.items():
-            if known is not None and kind == key[0]:
-                if _parent(known.fact) == key[1]:
-                    members[fact_id] = None
-                else:
-                    members.pop(fact_id, None)
-        self.lists[key] = members
-
-    def take_day(self, key: DayKey, ids: Iterable[str]) -> None:
-        """Takes the records of a day that were looked up, with those of this batch."""
-        members = dict.fromkeys(ids)
-        for known in self.facts.values():
-            if known is not None and isinstance(known.fact, Record):
-                record = known.fact
-                same = record.volunteer == key[0]
-                if same and key[1] in days_of(record.started_us, record.ended_us):
-                    members[record.record_id] = None
-        self.days[key] = members
+    def take_lists(self, wanted: Iterable[ListKey], found: Mapping[ListKey, Iterable[str]]) -> None:
+        """Takes lists that were looked up, with what this batch wrote meanwhile."""
+        for key in wanted:
+            self.lists[key] = dict.fromkeys(found.get(key, ()))
+        for kind, fact_id in self.written:
+            known = self.facts[kind, fact_id]
+            if known is None or type(known.fact) is Record:
+                continue
+            parent = _parent(known.fact)
+            for key in wanted:
+                if key[0] == kind:
+                    self.lists[key].pop(fact_id, None)
+                    if key[1] == parent:
+                        self.lists[key][fact_id] = None
 
 
 def _parent(fact: Fact) -> str:
-    from_row = getattr(fact, "merged_into", None)
-    if from_row is not None:
-        return str(from_row)
-    volunteer = getattr(fact, "volunteer", None)
-    if volunteer is not None:
-        return str(volunteer)
-    return str(getattr(fact, "member_id", "")) if type(fact).__name__ == "CertificateRow" else ""
+    """Gives what a fact is listed under, as `row_of` says."""
+    if type(fact) is Member:
+        return fact.merged_into
+    return fact.member_id if type(fact) is CertificateRow else ""

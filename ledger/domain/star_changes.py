@@ -6,6 +6,7 @@ stood on opens a review, unless the policy's table lowers by itself.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from ledger.domain.calendar import year_of
@@ -15,11 +16,10 @@ from ledger.domain.evaluation import Quality, quality_of
 from ledger.domain.facts import FactKind, Member, MemberState, Star
 from ledger.domain.hours_view import View, star_table_of
 from ledger.domain.policy import PolicyVersion
+from ledger.domain.register import RATING_COUNT, RATING_SUM
 from ledger.domain.star_rules import Standing, earned_star, medals_of
 from ledger.domain.star_tables import Role, Scope, StarTable
 from timebank.errors import Reason, TimebankError
-
-RATING_COUNT, RATING_SUM = "rating-count", "rating-sum"
 
 
 def needs_points(table: StarTable) -> bool:
@@ -36,9 +36,7 @@ def touch_star(view: View, group: list[Member]) -> None:
     year = str(year_of(view.now_us, view.zone))
     points = any(needs_points(star_table_of(item.policy.stars_json)) for item in timeline)
     for member in group:
-        for role in Role:
-            view.touch_tally((member.member_id, RATING_COUNT, role.value))
-            view.touch_tally((member.member_id, RATING_SUM, role.value))
+        view.touch_ratings(member.member_id)
         view.touch_tally((member.member_id, "hours-year", year))
         if points:
             view.touch_earned(member.points_account)
@@ -128,6 +126,29 @@ def star_decisions(view: View, member_id: str) -> Iterator[Decision]:
         yield Decision(
             EntryKind.STAR_REVIEW_CLOSED, facts=(closed,), policy_version=version.version
         )
+
+
+def may_change(view: View, member_id: str, hours_before: int, hours_after: int) -> bool:
+    """Says whether more hours may change a star: when they reach a level's or a medal's, when the
+    table looks at points or at a year, or when the star was judged by an earlier policy.
+    """
+    version = _latest_policy(view)
+    if version is None:
+        return False
+    table = star_table_of(version.policy.stars_json)
+    if table.scope is Scope.YEAR or needs_points(table):
+        return True
+    judged = view.star(view.root(member_id).member_id)
+    if judged.policy_version != version.version and (judged.star or len(view.timeline()) > 1):
+        return True
+    return any(hours_before < mark <= hours_after for mark in marks_of(table))
+
+
+@functools.lru_cache(maxsize=64)
+def marks_of(table: StarTable) -> tuple[int, ...]:
+    """Gives the minutes at which a table's levels and medals begin."""
+    hours = [level.hours for level in table.levels] + [medal.hours for medal in table.medals]
+    return tuple(sorted({60 * item for item in hours} | {60 * table.min_star_hours}))
 
 
 def decide_close_review(view: View, member_id: str, *, keep: bool, memo: str) -> Decision:

@@ -217,6 +217,9 @@ def _result(
         return _refusal(internal)
     if outcome.error is not None:
         return _refusal(outcome.error)
+    if outcome.fact is not None and isinstance(outcome.fact.fact, Record):
+        ok = record_to_wire(ledger_id, outcome.fact.fact, outcome.fact.log_index)
+        return hours_service_pb2.SubmitRecordResult(ok=ok, replayed=True)
     for entry in reversed(outcome.entries):
         for fact in entry.facts:
             if key_of(fact) == (FactKind.RECORD, record_id) and isinstance(fact, Record):

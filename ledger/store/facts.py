@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
-from ledger.domain.facts import KINDS, FactKind, TallyKey
+from ledger.domain.facts import FactKey, FactKind, TallyKey
 from ledger.domain.fold import Projections
-from ledger.domain.register import DAY_US, RECORD_DAYS_MAX, DayKey, Known, ListKey, Wants
+from ledger.domain.register import (
+    DAY_US,
+    RATING_COUNT,
+    RATING_ROLES,
+    RATING_SUM,
+    RECORD_DAYS_MAX,
+    Known,
+    ListKey,
+    SpanKey,
+    Wants,
+)
 from ledger.store.batches import Loaded, Wanted, load
 from ledger.store.statements import Plan, Read, Row
 
@@ -15,11 +25,18 @@ K = TypeVar("K")
 _FACTS = """SELECT f.kind, f.fact_id, e.leaf FROM k CROSS JOIN facts f CROSS JOIN entries e
 WHERE f.ledger_no = :ledger AND f.kind = k.k0 AND f.fact_id = k.k1
 AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
-_LISTS = """SELECT f.kind, f.parent, f.fact_id FROM k CROSS JOIN facts f
-WHERE f.ledger_no = :ledger AND f.kind = k.k0 AND f.parent = k.k1"""
-_DAYS = f"""SELECT k.k0, k.k1, f.fact_id FROM k CROSS JOIN facts f
+_LISTS = """SELECT f.kind, f.parent, f.fact_id, e.leaf
+FROM k CROSS JOIN facts f CROSS JOIN entries e
+WHERE f.ledger_no = :ledger AND f.kind = k.k0 AND f.parent = k.k1
+AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
+_SPANS = f"""SELECT k.k0, k.k3, k.k2, f.kind, f.fact_id, e.leaf
+FROM k CROSS JOIN facts f CROSS JOIN entries e
 WHERE f.ledger_no = :ledger AND f.kind = {FactKind.RECORD:d} AND f.parent = k.k0
-AND f.from_us >= k.k2 AND f.from_us < k.k4 AND f.until_us > k.k3"""
+AND f.from_us >= k.k1 AND f.from_us < k.k2 AND f.until_us > k.k3
+AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
+_RATINGS = f"""SELECT t.subject, t.name, t.period, t.amount FROM k CROSS JOIN tallies t
+WHERE t.ledger_no = :ledger AND t.subject = k.k0
+AND t.name IN ('{RATING_COUNT}', '{RATING_SUM}')"""
 _TALLIES = """SELECT t.subject, t.name, t.period, t.amount FROM k CROSS JOIN tallies t
 WHERE t.ledger_no = :ledger AND t.subject = k.k0 AND t.name = k.k1 AND t.period = k.k2"""
 _EARNED = """SELECT a.account_id, n.calendar_year, n.earned
@@ -29,11 +46,11 @@ AND n.ledger_no = :ledger AND n.account_no = a.account_no"""
 
 
 class Found(NamedTuple):
-    """What was looked up for some wants."""
+    """What was looked up for some wants; `facts` are (kind, id, leaf)."""
 
     facts: list[tuple[int, str, bytes]]
     lists: dict[ListKey, list[str]]
-    days: dict[DayKey, list[str]]
+    spans: dict[SpanKey, list[str]]
     tallies: dict[TallyKey, int]
     earned: dict[str, dict[int, int]]
     accounts: Loaded
@@ -45,24 +62,25 @@ def look_up(wants: Wants) -> Plan[Found]:
     listed = yield Read(
         _LISTS, ("int16", "text"), [(int(kind), name) for kind, name in wants.lists]
     )
-    day_keys = [_day_key(volunteer, day) for volunteer, day in wants.days]
-    on_days = yield Read(_DAYS, ("text", "int64", "int64", "int64", "int64"), day_keys)
+    reach_us = RECORD_DAYS_MAX * DAY_US
+    spans = [(name, start - reach_us, end, start) for name, start, end in wants.spans]
+    in_spans = yield Read(_SPANS, ("text", "int64", "int64", "int64"), spans)
     tallies = yield Read(_TALLIES, ("text", "text", "text"), list(wants.tallies))
+    ratings = yield Read(_RATINGS, ("text",), [(name,) for name in wants.ratings])
     earned = yield Read(_EARNED, ("text",), [(name,) for name in wants.earned])
     accounts = yield from load(Wanted(list(wants.accounts)))
     return Found(
-        [(row[0], row[1], row[2]) for row in facts],
+        [
+            *((row[0], row[1], row[2]) for row in facts),
+            *((row[0], row[2], row[3]) for row in listed),
+            *((row[3], row[4], row[5]) for row in in_spans),
+        ],
         _grouped(((row[0], row[1]), row[2]) for row in listed),
-        _grouped(((row[0], row[1]), row[2]) for row in on_days),
-        {(row[0], row[1], row[2]): row[3] for row in tallies},
+        _grouped(((row[0], row[1], row[2]), row[4]) for row in in_spans),
+        {(row[0], row[1], row[2]): row[3] for row in (*tallies, *ratings)},
         _years(earned),
         accounts,
     )
-
-
-def _day_key(volunteer: str, day: int) -> tuple[str, int, int, int, int]:
-    start_us = day * DAY_US
-    return volunteer, day, start_us - RECORD_DAYS_MAX * DAY_US, start_us, start_us + DAY_US
 
 
 def _grouped(pairs: Iterable[tuple[K, str]]) -> dict[K, list[str]]:
@@ -80,21 +98,29 @@ def _years(rows: Iterable[Row]) -> dict[str, dict[int, int]]:
 
 
 def take_found(
-    state: Projections, wants: Wants, found: Found, read: Callable[[bytes], Iterable[Known]]
+    state: Projections,
+    wants: Wants,
+    found: Found,
+    read: Callable[[bytes, FactKey], Iterable[Known]],
 ) -> None:
     """Takes what was looked up into the register; what this batch changed counts on top."""
     register = state.register
     known: list[Known] = []
     for kind, fact_id, leaf in found.facts:
-        known.extend(item for item in read(leaf) if _is(item, kind, fact_id))
+        known.extend(read(leaf, (FactKind(kind), fact_id)))
     register.take_facts(wants.facts, known)
-    for list_key in wants.lists:
-        register.take_list(list_key, found.lists.get((int(list_key[0]), list_key[1]), ()))
-    for day_key in wants.days:
-        register.take_day(day_key, found.days.get(day_key, ()))
-    for tally_key in wants.tallies:
-        changed = state.tally_changes.get(tally_key, 0)
-        register.tallies.setdefault(tally_key, found.tallies.get(tally_key, 0) + changed)
+    register.take_lists(wants.lists, found.lists)
+    for span in wants.spans:
+        register.spans[span] = found.spans.get(span, [])
+    rated = [
+        (name, what, role)
+        for name in wants.ratings
+        for what in (RATING_COUNT, RATING_SUM)
+        for role in RATING_ROLES
+    ]
+    changes = state.tally_changes
+    for key in (*wants.tallies, *rated):
+        register.tallies.setdefault(key, found.tallies.get(key, 0) + changes.get(key, 0))
     for account_id in wants.earned:
         if account_id not in register.earned:
             register.earned[account_id] = dict(found.earned.get(account_id, {}))
@@ -103,10 +129,6 @@ def take_found(
         state.accounts.setdefault(account.account_id, account)
     for hold in found.accounts.holds:
         state.holds.setdefault(hold.hold_id, hold)
-
-
-def _is(known: Known, kind: int, fact_id: str) -> bool:
-    return known.fact[0] == fact_id and kind == KINDS[type(known.fact)]
 
 
 def _add_earned(state: Projections, account_id: str) -> None:

@@ -12,7 +12,6 @@ import hmac
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ledger import leaf
 from ledger.domain.back_entries import DRAWS
 from ledger.domain.certificate_rules import certificate_not_found
 from ledger.domain.entry import Entry, EntryKind
@@ -23,10 +22,10 @@ from ledger.domain.facts import (
     Member,
     PolicyRow,
     Record,
-    key_of,
 )
 from ledger.domain.hours_commands import HoursCommand
 from ledger.domain.hours_view import in_units, member_not_found
+from ledger.leaf_facts import known_in
 from ledger.sequencer import Answer
 from ledger.store import hours_reads, reads
 from ledger.usecases.ledgers import Handle, Ledgers
@@ -218,9 +217,8 @@ class Hours:
 
 def stated_in(kind: FactKind, row: hours_reads.FactLeaf) -> Stated:
     """Reads a fact out of the entry that states it."""
-    for fact in leaf.decode(row.leaf).facts:
-        if key_of(fact) == (kind, row.fact_id):
-            return Stated(fact, row.log_index)
+    for known in known_in(row.leaf, (kind, row.fact_id)):
+        return Stated(known.fact, row.log_index)
     raise ValueError(f"entry {row.log_index} does not state {kind.name} {row.fact_id}")
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from ledger import leaf
 from ledger.domain.facts import FactKind, Member, Star
 from ledger.domain.fold import LedgerState, Projections
 from ledger.domain.hours_view import View, member_not_found, star_table_of
 from ledger.domain.policy import PolicyVersion
 from ledger.domain.record_posting import PENDING_POINTS
-from ledger.domain.register import Known, NotLoaded
+from ledger.domain.register import NotLoaded, Wants
 from ledger.domain.star_changes import standing_now, touch_star
 from ledger.domain.star_rules import Progress, Standing, explain, explain_zh, next_star
 from ledger.domain.star_tables import StarTable
 from ledger.domain.working_days import NO_HOLIDAYS
+from ledger.leaf_facts import known_in
 from ledger.store import hours_reads
 from ledger.store.dialects import open_read_session
 from ledger.store.facts import look_up, take_found
@@ -78,8 +78,9 @@ class Stars:
     async def _load(self, handle: Handle, member_ids: list[str]) -> dict[str, StarRead]:
         state = Projections(LedgerState(handle.ledger_id, time_zone=handle.time_zone))
         now_us = self._ledgers.world.clock.now_us()
+        view = View(state, now_us, NO_HOLIDAYS)
         for _ in range(ROUNDS_MAX):
-            view = View(state, now_us, NO_HOLIDAYS)
+            view.wants = Wants()
             for member_id in member_ids:
                 group = view.touch_group(member_id)
                 touch_star(view, group)
@@ -89,7 +90,7 @@ class Stars:
                 return {name: read for name in member_ids if (read := _read(view, name))}
             async with self._session_free:
                 found = await self._session.run(handle.ledger_no, look_up(view.wants))
-            take_found(state, view.wants, found, _known)
+            take_found(state, view.wants, found, known_in)
         raise NotLoaded("a star wants more look-ups than there are")
 
     async def page(
@@ -111,11 +112,6 @@ class Stars:
                 if isinstance(member, Member):
                     found.append((star, member))
         return found
-
-
-def _known(data: bytes) -> list[Known]:
-    entry = leaf.decode(data)
-    return [Known(fact, entry) for fact in entry.facts]
 
 
 def _read(view: View, member_id: str) -> StarRead | None:

@@ -18,9 +18,11 @@ from ledger.domain.fold import LedgerState
 from ledger.domain.hold import HoldKind
 from ledger.domain.movements import Authority
 from ledger.domain.outcomes import Outcome
+from ledger.holidays import load_holidays
 from ledger.memory import Memory
 from ledger.store.dialects import WriterSession, open_session
 from ledger.store.ledgers import add_ledger
+from tests.ledger.audited_members import first_commands, next_commands
 from timebank.clock import ManualClock
 from timebank.config import DatabaseConfig
 from timebank.database import Databases, open_databases
@@ -43,6 +45,7 @@ LIMITS = BatchLimits(
     # The history plays in a year of its own, whatever the database's clock says.
     clock_skew_seconds=10**9,
     accounts_cached_max=1_000,
+    holidays=load_holidays(),
 )
 POINTS, TIME = Unit.POINTS, Unit.TIME
 
@@ -163,6 +166,8 @@ async def write_history(writer: Writer) -> None:
     await _issue(writer, alice, bob, shop, carol)
     await _hold_and_capture(writer, alice, shop, carol, dave)
     await _correct(writer, alice, bob, shop)
+    await writer.write(*first_commands())
+    await writer.write(*next_commands(writer.clock.now_us()))
     await _govern(writer)
     transfers = [
         move(

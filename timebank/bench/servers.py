@@ -22,6 +22,7 @@ POLL_S = 0.1
 ORIGIN = "timebank.example/bench"
 IMPORT_ORIGIN = "timebank.example/bench-import"
 GROWTH_ORIGIN = "timebank.example/bench-growth"
+HOURS_ORIGIN = "timebank.example/bench-hours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ async def running_server(folder: Path, database_url: str | None) -> AsyncIterato
     text = _configuration(folder, address, http_address, database_url)
     config.write_text(text, encoding="utf-8")
     ring = KeyRing(folder / "data" / "keys")
-    for origin in (ORIGIN, IMPORT_ORIGIN, GROWTH_ORIGIN):
+    for origin in (ORIGIN, IMPORT_ORIGIN, GROWTH_ORIGIN, HOURS_ORIGIN):
         ring.create(origin)
     process = PythonProcess("timebank", ["serve", "--config", str(config)], folder / "server.log")
     try:
