@@ -8,7 +8,7 @@ from ledger.domain.book import Book
 from ledger.domain.commands import Request
 from ledger.domain.entry import Entry, EntryKind
 from ledger.domain.fold import LedgerState
-from ledger.domain.hours_commands import HoursCommand
+from ledger.domain.hours_commands import is_hours_command
 from ledger.domain.hours_view import Who
 from ledger.domain.hours_wants import want
 from ledger.domain.outcomes import Outcome, Recorded, Written, natural_name
@@ -177,7 +177,7 @@ class Batch:
         asking = [
             request
             for request in requests
-            if isinstance(request.commands[0], HoursCommand) and request.key not in book.recorded
+            if is_hours_command(request.commands[0]) and request.key not in book.recorded
         ]
         for _ in range(LOOKUP_ROUNDS_MAX):
             view = book.view(Who())

@@ -121,7 +121,7 @@ def decide_change(state: Projections, command: ChangeAccount) -> Decision:
                 f"account {account.account_id} is frozen already",
                 account=account.account_id,
             )
-        return Decision(command.kind, account=_fact(account, AccountState.FROZEN))
+        return Decision(command.kind, account=account_fact(account, AccountState.FROZEN))
     if command.kind is EntryKind.ACCOUNT_UNFROZEN:
         if not frozen:
             raise TimebankError(
@@ -129,7 +129,7 @@ def decide_change(state: Projections, command: ChangeAccount) -> Decision:
                 f"account {account.account_id} is {account.state.name}, not frozen",
                 account=account.account_id,
             )
-        return Decision(command.kind, account=_fact(account, AccountState.ACTIVE))
+        return Decision(command.kind, account=account_fact(account, AccountState.ACTIVE))
     if account.no <= len(SYSTEM_ACCOUNTS):
         raise TimebankError(
             Reason.VALIDATION_FAILED,
@@ -145,7 +145,7 @@ def decide_change(state: Projections, command: ChangeAccount) -> Decision:
             posted=account.posted,
             held=account.held,
         )
-    return Decision(EntryKind.ACCOUNT_CLOSED, account=_fact(account, AccountState.CLOSED))
+    return Decision(EntryKind.ACCOUNT_CLOSED, account=account_fact(account, AccountState.CLOSED))
 
 
 def decide_limits(state: Projections, command: SetLimits) -> Decision:
@@ -157,7 +157,7 @@ def decide_limits(state: Projections, command: SetLimits) -> Decision:
     _check_etag(account, command.etag)
     check_open(account)
     check_limits(account.kind, account.unit, command.min_balance, command.max_balance)
-    fact = _fact(account, account.state)._replace(
+    fact = account_fact(account, account.state)._replace(
         min_balance=command.min_balance,
         max_balance=command.max_balance,
         debt_limit=command.debt_limit,
@@ -185,7 +185,8 @@ def decide_rotation(state: Projections, command: RotateKey) -> Decision:
     return Decision(EntryKind.KEY_ROTATED, ledger=LedgerFact(verifier_key=command.verifier_key))
 
 
-def _fact(account: Account, state: AccountState) -> AccountFact:
+def account_fact(account: Account, state: AccountState) -> AccountFact:
+    """States an account as it is, in a state."""
     return AccountFact(
         account.account_id,
         account.holder,

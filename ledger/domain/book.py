@@ -17,7 +17,7 @@ from ledger.domain.decisions import Decision
 from ledger.domain.entry import Entry, EntryKind
 from ledger.domain.fold import Projections
 from ledger.domain.hold import Hold
-from ledger.domain.hours_commands import HoursCommand, SubmitRecord
+from ledger.domain.hours_commands import HoursCommand, SubmitRecord, is_hours_command
 from ledger.domain.hours_decisions import decide
 from ledger.domain.hours_view import View, Who
 from ledger.domain.movements import SYSTEM_ACCOUNTS
@@ -150,7 +150,7 @@ class Book:
         commands = request.commands
         if isinstance(commands[0], c.ExpireDue):
             return ()
-        if isinstance(commands[0], HoursCommand):
+        if is_hours_command(commands[0]):
             return self._hours(request, commands[0])
         if len(commands) == 1:
             return (self._one(request, commands[0], 0, "")[0],)

@@ -11,15 +11,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ledger.domain.account import NEVER_US, Account, AccountKind, Lot, LotChange, take_unreserved
+from ledger.domain.account import (
+    NEVER_US,
+    Account,
+    AccountKind,
+    AccountState,
+    Lot,
+    LotChange,
+    take_unreserved,
+)
 from ledger.domain.calendar import day_end_us
 from ledger.domain.decisions import check_open, insufficient
-from ledger.domain.earning import Earned, Service, earn, tally_keys
+from ledger.domain.earning import Earned, Piece, Service, earn_pieces, keys_of
 from ledger.domain.entry import Posting
 from ledger.domain.facts import Member, Record, RecordPart, TallyKey
 from ledger.domain.hours_view import View
-from ledger.domain.policy import PolicyTimeline, TimePayer
+from ledger.domain.policy import TimePayer
 from ledger.domain.posting_rules import check_overflow
+from ledger.domain.service_split import split_service
 from timebank.units import Unit
 
 Tallies = tuple[tuple[TallyKey, int], ...]
@@ -56,10 +65,25 @@ def service_of(record: Record) -> Service:
     )
 
 
-def names_of(timeline: PolicyTimeline, service: Service, zone: str) -> list[tuple[str, str]]:
-    """Names the sums that a service's credit looks at or changes, by name and period."""
-    names = tally_keys(timeline, service, zone)
-    return [*names, *(("hours-year", period) for name, period in names if name == "year")]
+class Split(NamedTuple):
+    """A record as the policy sees it, its pieces, and the sums they look at by name and period."""
+
+    service: Service
+    pieces: tuple[Piece, ...]
+    names: tuple[tuple[str, str], ...]
+
+
+def split_of(view: View, record: Record) -> Split:
+    """Splits a record, once a batch. Raises VALIDATION_FAILED for what the policy cannot take."""
+    # What the policy sees of a record is the same while it goes its way, but for its relation.
+    key = (record.record_id, record.relative, record.minutes, record.evidence)
+    split = view.splits.get(key)
+    if split is None:
+        service = service_of(record)
+        pieces = split_service(view.timeline(), service, view.zone)
+        split = view.splits[key] = Split(service, pieces, keys_of(pieces, service))
+    assert isinstance(split, Split), "only splits are kept there"
+    return split
 
 
 def credit_of(view: View, record: Record, *, without: Tallies = ()) -> Credit:
@@ -70,16 +94,15 @@ def credit_of(view: View, record: Record, *, without: Tallies = ()) -> Credit:
     if not record.minutes:
         return NOTHING
     policy = view.policy_at(record.started_us).policy
-    timeline, zone = view.timeline(), view.zone
     group = view.group(record.volunteer)
     root = group[0]
-    service = service_of(record)
-    sums = {key: view.tally(group, *key) for key in tally_keys(timeline, service, zone)}
+    service, pieces, names = split_of(view, record)
+    sums = {key: view.tally(group, *key) for key in names}
     for (_, name, period), amount in without:
         if (name, period) in sums:
             sums[name, period] -= amount
     stored = view.account(root.time_account).posted
-    earned = earn(timeline, service, zone=zone, tallies=sums, stored_time=stored)
+    earned = earn_pieces(pieces, service, zone=view.zone, tallies=sums, stored_time=stored)
     payer = policy.time_payer
     if payer is TimePayer.BENEFICIARY and not record.beneficiary:
         payer = TimePayer.POOL
@@ -124,7 +147,8 @@ def postings_of(
         if not amount:
             continue
         account = view.account(account_id)
-        check_open(account)
+        if account.state is AccountState.CLOSED:
+            check_open(account)
         check_overflow(account, account.posted + amount)
         lots: Sequence[LotChange] = ()
         if account.has_lots:
@@ -152,19 +176,21 @@ def _add(
     payer: TimePayer,
     sign: int,
 ) -> None:
-    hours = sum(part.minutes for part in parts) * sign
-    time = sum(part.time for part in parts) * sign
-    pool_time = sum(part.pool_time for part in parts) * sign
-    points = sum(part.points for part in parts) * sign
-    root = view.root(record.volunteer)
-    issuance = AccountKind.ISSUANCE
+    hours = time = pool_time = points = 0
+    for part in parts:
+        hours += sign * part.minutes
+        time += sign * part.time
+        pool_time += sign * part.pool_time
+        points += sign * part.points
+    root = view.group(record.volunteer)[0]
+    system = view.state.system_accounts
     moves = [
-        (view.system(issuance, Unit.HOURS).account_id, -hours),
+        (system[AccountKind.ISSUANCE, Unit.HOURS], -hours),
         (root.hours_account, hours),
         (_payer_account(view, record, payer), -time - pool_time),
         (root.time_account, time),
-        (view.system(AccountKind.POOL, Unit.TIME).account_id, pool_time),
-        (view.system(issuance, Unit.POINTS).account_id, -points),
+        (system[AccountKind.POOL, Unit.TIME], pool_time),
+        (system[AccountKind.ISSUANCE, Unit.POINTS], -points),
         (root.points_account, points),
     ]
     for account_id, amount in moves:

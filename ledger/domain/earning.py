@@ -49,7 +49,18 @@ from ledger.domain.policy import (
 from ledger.domain.service_split import Piece, Service, TallyKey, split_service
 from timebank.errors import Reason, TimebankError
 
-__all__ = ["Earned", "Part", "Service", "TallyKey", "credit_points", "earn", "tally_keys"]
+__all__ = [
+    "Earned",
+    "Part",
+    "Piece",
+    "Service",
+    "TallyKey",
+    "credit_points",
+    "earn",
+    "earn_pieces",
+    "keys_of",
+    "tally_keys",
+]
 
 STARS_MAX = 5
 
@@ -85,8 +96,13 @@ def tally_keys(timeline: PolicyTimeline, service: Service, zone: str) -> tuple[T
 
     Raises as `earn` does.
     """
+    return keys_of(split_service(timeline, service, zone), service)
+
+
+def keys_of(pieces: tuple[Piece, ...], service: Service) -> tuple[TallyKey, ...]:
+    """Gives what `tally_keys` gives, of a service that was split already."""
     keys: dict[TallyKey, None] = {}
-    for piece in split_service(timeline, service, zone):
+    for piece in pieces:
         policy = piece.version.policy
         rules = policy.earn
         gives_time, gives_points = gives(policy, service)
@@ -123,6 +139,18 @@ def earn(
     refuses, a choice of reward that was not made, and a moment without a policy.
     """
     pieces = split_service(timeline, service, zone)
+    return earn_pieces(pieces, service, zone=zone, tallies=tallies, stored_time=stored_time)
+
+
+def earn_pieces(
+    pieces: tuple[Piece, ...],
+    service: Service,
+    *,
+    zone: str,
+    tallies: Mapping[TallyKey, int],
+    stored_time: int,
+) -> Earned:
+    """Reckons what `earn` reckons, of a service that was split already."""
     tab = Tab(tallies, stored_time)
     fills = quarter_fills(pieces)
     if len(pieces) == 1:

@@ -5,7 +5,7 @@ and bare for officers. A `memo` is kept outside the log; fields in `NOT_SAID` ar
 request says, so that a retry after midnight or with a new draw is still the same request.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, TypeGuard, get_args
 
 from ledger.domain.facts import Member, MemberState, Record
 
@@ -216,7 +216,7 @@ class RevokeCertificate(NamedTuple):
     memo: str = ""
 
 
-HoursCommand = (
+HoursCommand: TypeAlias = (
     RegisterMember
     | ChangeMember
     | SetMemberState
@@ -244,3 +244,9 @@ HoursCommand = (
     | IssueCertificate
     | RevokeCertificate
 )
+_TYPES = frozenset(get_args(HoursCommand))
+
+
+def is_hours_command(command: object) -> TypeGuard[HoursCommand]:
+    """Says whether a command is about members or records; one look-up, whichever it is."""
+    return type(command) in _TYPES

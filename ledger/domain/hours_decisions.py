@@ -74,7 +74,7 @@ def _decide_member(
         case h.EvaluateMember():
             yield from member_rules.decide_evaluation(view, command, quarter_of(view))
         case h.RecordDeath():
-            yield member_rules.decide_death(view, command)
+            yield from member_rules.decide_death(view, command)
         case h.ExportMember():
             yield member_rules.decide_export(view, command)
         case h.TransferTime():

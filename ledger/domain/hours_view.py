@@ -55,9 +55,14 @@ class View:
     now_us: int
     holidays: Holidays
     who: Who = field(default_factory=Who)
+    reads_only: bool = False
     wants: Wants = field(default_factory=Wants)
     ready: bool = True
     complete: bool = True
+    _groups: dict[str, list[Member]] = field(default_factory=dict)
+    _groups_of: int = 0
+    splits: dict[tuple[object, ...], object] = field(default_factory=dict)
+    """What rules keep of records for the batch, by what they depend on."""
     _timeline: tuple[int, PolicyTimeline] | None = None
 
     @property
@@ -145,8 +150,10 @@ class View:
         members = [item.fact for item in group if item is not None]
         found = [item for item in members if isinstance(item, Member)]
         for item in found:
-            for account_id in (item.hours_account, item.time_account, item.points_account):
-                self.touch_account(account_id)
+            self.touch_account(item.hours_account)
+            if not self.reads_only:
+                self.touch_account(item.time_account)
+                self.touch_account(item.points_account)
         return found
 
     def touch_person(self, person: str) -> None:
@@ -197,9 +204,15 @@ class View:
 
     def group(self, member_id: str) -> list[Member]:
         """Gives a member's root and all its duplicates."""
-        root = self.root(member_id)
-        ids = self.state.register.listed(FactKind.MEMBER, root.member_id)
-        return [root, *(self.any_member(name) for name in ids)]
+        register = self.state.register
+        if self._groups_of != register.members_changed:
+            self._groups, self._groups_of = {}, register.members_changed
+        group = self._groups.get(member_id)
+        if group is None:
+            root = self.root(member_id)
+            ids = register.listed(FactKind.MEMBER, root.member_id)
+            group = self._groups[member_id] = [root, *(self.any_member(name) for name in ids)]
+        return group
 
     def record(self, record_id: str) -> Record:
         """Gives a record. Raises RECORD_NOT_FOUND."""

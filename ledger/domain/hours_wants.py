@@ -6,17 +6,20 @@ member is. Whatever is forgotten here surfaces as NotLoaded, never as a wrong an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ledger.domain import hours_commands as h
 from ledger.domain import member_rules as m
 from ledger.domain.back_entries import day_and_week, recorder_keys
 from ledger.domain.calendar import year_of
-from ledger.domain.credit_rules import names_of, service_of
+from ledger.domain.credit_rules import split_of
 from ledger.domain.facts import CertificateRow, FactKind, Member, Record, link_id
 from ledger.domain.hours_view import View
 from ledger.domain.record_rules import DATE_ONLY
 from ledger.domain.service_split import day_of
 from ledger.domain.star_changes import touch_star
 from ledger.domain.time_gifts import GRANTED
+from timebank.errors import TimebankError
 
 
 def want(view: View, command: h.HoursCommand) -> None:
@@ -123,7 +126,11 @@ def _record(view: View, record: Record) -> None:
         _superseded(view, record)
     covered = any(item.from_us <= record.started_us < item.to_us for item in timeline)
     if covered and record.minutes:
-        _tallies(view, group, names_of(timeline, service_of(record), view.zone))
+        try:
+            _tallies(view, group, split_of(view, record).names)
+        except TimebankError:
+            # What the policy cannot take is refused when it is decided, with its reason.
+            return
 
 
 def _superseded(view: View, record: Record) -> None:
@@ -134,7 +141,7 @@ def _superseded(view: View, record: Record) -> None:
             view.touch_group(old.fact.beneficiary)
 
 
-def _tallies(view: View, group: list[Member], names: list[tuple[str, str]]) -> None:
+def _tallies(view: View, group: list[Member], names: Sequence[tuple[str, str]]) -> None:
     for member in group:
         for name, period in names:
             view.touch_tally((member.member_id, name, period))

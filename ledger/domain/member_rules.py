@@ -11,6 +11,7 @@ from typing import Any
 
 from ledger.domain import hours_commands as h
 from ledger.domain.account import AccountKind, AccountState, LotChange, take_unreserved
+from ledger.domain.account_rules import account_fact
 from ledger.domain.calendar import year_of
 from ledger.domain.decisions import Decision
 from ledger.domain.entry import AccountFact, EntryKind, Posting
@@ -278,8 +279,10 @@ def _refused(command: h.EvaluateMember, text: str) -> TimebankError:
     )
 
 
-def decide_death(view: View, command: h.RecordDeath) -> Decision:
-    """Records a death. Raises HOLDS_REMAIN, FAMILY_LINK_MISSING, MEMBER_NOT_FOUND (the heir)."""
+def decide_death(view: View, command: h.RecordDeath) -> Iterator[Decision]:
+    """Records a death and freezes the accounts. Raises HOLDS_REMAIN, FAMILY_LINK_MISSING,
+    MEMBER_NOT_FOUND (the heir).
+    """
     member = active(view, command.member_id, MemberState.ACTIVE, MemberState.SUSPENDED)
     policy = view.policy_at(view.now_us).policy
     heir = ""
@@ -297,7 +300,12 @@ def decide_death(view: View, command: h.RecordDeath) -> Decision:
         sink = view.system(AccountKind.EXPIRED, Unit.POINTS).account_id
         postings += _leaving(view, member.points_account, sink)
     dead = member._replace(state=MemberState.DECEASED)
-    return Decision(EntryKind.MEMBER_DIED, postings, facts=(dead,), memo=command.memo)
+    yield Decision(EntryKind.MEMBER_DIED, postings, facts=(dead,), memo=command.memo)
+    for account_id in (member.hours_account, member.time_account, member.points_account):
+        account = view.account(account_id)
+        if account.state is AccountState.ACTIVE:
+            frozen = account_fact(account, AccountState.FROZEN)
+            yield Decision(EntryKind.ACCOUNT_FROZEN, account=frozen)
 
 
 def family_link_missing(first: str, second: str) -> TimebankError:

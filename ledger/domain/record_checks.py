@@ -33,6 +33,12 @@ def check_four_eyes(view: View, record: Record) -> None:
     """Refuses a record whose volunteer, recorder and verifiers are not different persons, also
     after a merge, with FOUR_EYES_REQUIRED.
     """
+    if not record.verifiers and not record.recorder:
+        return
+    if not record.verifiers and not record.recorder.startswith(MEMBERS):
+        group = view.group(record.volunteer)
+        if all(member.officer != record.recorder for member in group):
+            return
     names = [MEMBERS + record.volunteer, record.recorder, *record.verifiers]
     persons = [(name, view.persons(name)) for name in names if name]
     for (first, of_first), (second, of_second) in combinations(persons, 2):

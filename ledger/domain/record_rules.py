@@ -76,7 +76,9 @@ def decide_submit(view: View, command: h.SubmitRecord) -> Iterator[Decision]:
     if record.recorder:
         record, more = back_entry(view, record, policy)
         tallies += more
-    record = record._replace(spot_check=spot_check(record, policy, command.draw))
+    check = spot_check(record, policy, command.draw)
+    if check is not SpotCheck.NONE:
+        record = record._replace(spot_check=check)
     duplicate = check_overlap(view, record, root)
     if duplicate:
         disputed = record._replace(state=RecordState.DISPUTED, duplicate_of=duplicate)

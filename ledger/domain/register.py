@@ -88,6 +88,7 @@ class Register:
     tallies: dict[TallyKey, int] = field(default_factory=dict)
     earned: dict[str, dict[int, int]] = field(default_factory=dict)
     policies_changed: int = 0
+    members_changed: int = 0
 
     def settle(self) -> None:
         """Ends a batch: members, their stars and sums, and policies may stay while nobody else
@@ -158,6 +159,8 @@ class Register:
             return
         if type(fact) is PolicyRow:
             self.policies_changed += 1
+        elif type(fact) is Member:
+            self.members_changed += 1
         parent = _parent(fact)
         if before is not None and _parent(before.fact) != parent:
             self.lists.get((key[0], _parent(before.fact)), {}).pop(key[1], None)

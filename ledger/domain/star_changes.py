@@ -138,7 +138,7 @@ def may_change(view: View, member_id: str, hours_before: int, hours_after: int) 
     table = star_table_of(version.policy.stars_json)
     if table.scope is Scope.YEAR or needs_points(table):
         return True
-    judged = view.star(view.root(member_id).member_id)
+    judged = view.star(view.group(member_id)[0].member_id)
     if judged.policy_version != version.version and (judged.star or len(view.timeline()) > 1):
         return True
     return any(hours_before < mark <= hours_after for mark in marks_of(table))

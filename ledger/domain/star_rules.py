@@ -16,10 +16,9 @@ Rules:
 from __future__ import annotations
 
 import enum
-from fractions import Fraction
 from typing import NamedTuple
 
-from ledger.domain.evaluation import Quality, prior_mean
+from ledger.domain.evaluation import Quality
 from ledger.domain.star_tables import (
     MINUTES_PER_HOUR,
     STARS,
@@ -188,22 +187,20 @@ def _judged_tenths(table: StarTable, standing: Standing) -> int:
     tenths, so nothing is lost.
     """
     quality = standing.quality
-    if quality is None or not quality.shown:
-        exact = prior_mean(table)
-    else:
-        exact = Fraction(quality.numerator, quality.denominator)
-    return 10 * exact.numerator // exact.denominator
+    return table.prior_tenths if quality is None or not quality.shown else quality.tenths
 
 
 def explain(table: StarTable, standing: Standing) -> tuple[str, ...]:
-    """Explains a star in English: the star, then every condition with have, need and met."""
+    """Explains a star in English: the star, then each condition of it and of the next one with have,
+    need and met.
+    """
     star, earned = star_of(table, standing), earned_star(table, standing)
     lines = [f"star {star}; the conditions alone give {earned}"]
     if standing.suspended:
         lines.append(f"registration is suspended: star {standing.held} is kept, none is added")
     elif star > earned:
         lines.append(f"star {star} was granted before and is kept; a review is due")
-    for item in conditions_of(table, standing):
+    for item in _told(table, standing, star):
         have, need, name = _words(item)
         if item.kind is Kind.QUALITY and not _is_shown(standing):
             have += f" (prior mean: fewer than {table.min_raters} ratings)"
@@ -220,13 +217,22 @@ def explain_zh(table: StarTable, standing: Standing) -> tuple[str, ...]:
         lines.append(f"注册已暂停：保留{_STARS_ZH[standing.held]}，不予晋级")
     elif star > earned:
         lines.append(f"{_STARS_ZH[star]}此前已授予，予以保留；应当复核")
-    for item in conditions_of(table, standing):
+    for item in _told(table, standing, star):
         have, need, name = _words_zh(item)
         if item.kind is Kind.QUALITY and not _is_shown(standing):
             have += f"（评价不足 {table.min_raters} 人次，按先验均值）"
         met = "达到" if item.met else "未达到"
         lines.append(f"{_STARS_ZH[item.star]}：{name}：现有 {have}，需 {need}：{met}")
     return tuple(lines)
+
+
+def _told(table: StarTable, standing: Standing, star: int) -> list[Condition]:
+    """Gives the conditions that explain a star: those of it and of the next one."""
+    return [
+        condition
+        for level in table.levels[: star + 1]
+        for condition in _conditions_of(table, level, standing)
+    ]
 
 
 def _is_shown(standing: Standing) -> bool:

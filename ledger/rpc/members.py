@@ -8,7 +8,7 @@ from ledger.domain import hours_commands as h
 from ledger.domain.calendar import from_us, zone_of
 from ledger.domain.facts import MemberState
 from ledger.domain.hours_view import MEMBERS
-from ledger.names import invalid, ledger_id_from_name, member_from_name
+from ledger.names import invalid, ledger_id_from_name, member_from_name, us_to_wire
 from ledger.usecases.hours import Hours
 from ledger.usecases.statements import Statements
 from ledger.usecases.vault import PERSON, Vault
@@ -277,6 +277,34 @@ class MemberRpcs(MemberServiceServicer):
         await self._hours.member(handle, member_id, principal)
         texts = await self._vault.erase(handle, member_id)
         return member_service_pb2.ErasePersonalDataResponse(texts=texts)
+
+    async def ListExpiryNotices(
+        self, request: member_service_pb2.ListExpiryNoticesRequest, context: Context
+    ) -> member_service_pb2.ListExpiryNoticesResponse:
+        """Lists notices of POINTS that will expire."""
+        ledger_id = ledger_id_from_name(request.parent)
+        size = page_size_of(request.page_size)
+        if request.after < 0:
+            raise invalid("after", f"expected 0 or more, got {request.after}")
+        key = ("notices", ledger_id, request.after)
+        after = int(page_position(request.page_token, *key) or request.after)
+        handle = await self._hours.handle(ledger_id, current_principal())
+        found = await self._hours.notices(handle, after=after, limit=size + 1)
+        more = len(found) > size
+        return member_service_pb2.ListExpiryNoticesResponse(
+            notices=[
+                member_service_pb2.ExpiryNotice(
+                    number=item.notice_no,
+                    account=f"ledgers/{ledger_id}/accounts/{item.account_id}",
+                    holder=item.holder,
+                    points=item.points,
+                    expire_time=us_to_wire(item.expires_us),
+                    days=item.days,
+                )
+                for item in found[:size]
+            ],
+            next_page_token=page_token(str(found[size - 1].notice_no), *key) if more else "",
+        )
 
 
 def _rater(ledger_id: str, text: str) -> str:

@@ -84,6 +84,22 @@ person_data = Table(
     info={"role": OPERATIONAL},
 )
 
-HOURS_TABLES = (facts, tallies, person_keys, person_data)
+expiry_notices = Table(
+    "expiry_notices",
+    metadata,
+    ledger_column(),
+    Column("notice_no", BigInteger, nullable=False, autoincrement=False),
+    Column("account_no", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    Column("days", SmallInteger, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    PrimaryKeyConstraint("ledger_no", "notice_no"),
+    # Keeps a lot from being announced twice.
+    Index("expiry_notices_once", "ledger_no", "account_no", "expires_us", "days", unique=True),
+    sqlite_with_rowid=False,
+    info={"role": OPERATIONAL},
+)
+
+HOURS_TABLES = (facts, tallies, person_keys, person_data, expiry_notices)
 SCHEMA_TABLES = tuple(metadata.sorted_tables)
 """Every table of the ledger."""

@@ -16,13 +16,23 @@ SELECT size, root, frontier, recorded_us, batch_id, NULL AS clock_us FROM heads 
 """
 CHUNKS = (1024, 256, 32, 4, 1)
 """Numbers of rows a statement takes: few, so that prepared statements are found again."""
+READ_SIZES = (1, 4, 16, 64, 256, 1024)
+"""Numbers of keys a read takes."""
 
 
 def read(statement: Read, ledger_no: int) -> Iterator[tuple[str, list[Any]]]:
-    """Gives the statements of a read with their parameters."""
-    for chunk in _chunks(statement.keys):
-        sql = _read_sql(statement.sql, len(statement.types), len(chunk))
-        yield sql, [ledger_no, *(value for key in chunk for value in key)]
+    """Gives the statements of a read with their parameters.
+
+    The last one is filled up with keys of NULL, which find nothing: one statement costs less than
+    several small ones, and few sizes are prepared.
+    """
+    width, keys = len(statement.types), statement.keys
+    for start in range(0, len(keys), CHUNKS[0]):
+        chunk = keys[start : start + CHUNKS[0]]
+        size = next(size for size in READ_SIZES if size >= len(chunk))
+        values = [value for key in chunk for value in key]
+        values += [None] * (width * (size - len(chunk)))
+        yield _read_sql(statement.sql, width, size), [ledger_no, *values]
 
 
 @functools.lru_cache(maxsize=1024)

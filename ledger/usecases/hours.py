@@ -28,6 +28,7 @@ from ledger.domain.hours_view import in_units, member_not_found
 from ledger.leaf_facts import known_in
 from ledger.sequencer import Answer
 from ledger.store import hours_reads, reads
+from ledger.store.notices import Notice, list_notices
 from ledger.usecases.ledgers import Handle, Ledgers
 from ledger.usecases.writes import Chain, Writes
 from timebank.auth import Call, Principal, PrincipalKind
@@ -191,6 +192,10 @@ class Hours:
                 break
             wanted = wanted._replace(before=rows[-1].log_index)
         return found[:limit]
+
+    async def notices(self, handle: Handle, *, after: int, limit: int) -> list[Notice]:
+        """Lists notices of POINTS that will expire, after a number."""
+        return await list_notices(self._reader, handle.ledger_no, after=after, limit=limit)
 
     async def policies(self, handle: Handle) -> list[Stated]:
         """Lists the versions of the policy in the order of adoption."""

@@ -78,7 +78,7 @@ class Stars:
     async def _load(self, handle: Handle, member_ids: list[str]) -> dict[str, StarRead]:
         state = Projections(LedgerState(handle.ledger_id, time_zone=handle.time_zone))
         now_us = self._ledgers.world.clock.now_us()
-        view = View(state, now_us, NO_HOLIDAYS)
+        view = View(state, now_us, NO_HOLIDAYS, reads_only=True)
         for _ in range(ROUNDS_MAX):
             view.wants = Wants()
             for member_id in member_ids:

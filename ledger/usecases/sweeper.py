@@ -12,6 +12,8 @@ from ledger.store import reads
 from ledger.store.dialects import open_session
 from ledger.store.hours_reads import due_facts
 from ledger.store.ledgers import list_ledgers
+from ledger.store.notices import ROWS_MAX as NOTICES_MAX
+from ledger.store.notices import give_notices
 from ledger.store.outcomes import ROWS_MAX, forget_outcomes
 from ledger.usecases.ledgers import Handle, Ledgers
 
@@ -19,6 +21,9 @@ _LOG = structlog.get_logger("ledger.sweeper")
 SWEEP_ACCOUNTS_MAX = 1_000
 LEDGERS_MAX = 10_000
 ROUNDS_MAX = 1_000
+DAY_US = 86_400 * 1_000_000
+NOTICE_DAYS = (30, 7)
+"""How long before they expire members hear of their POINTS."""
 FORGET_EVERY_US = 3_600 * 1_000_000
 OUTCOMES_KEPT_US = 31 * 86_400 * 1_000_000
 """A decline answers its retries for 31 days: the contract promises 30."""
@@ -31,6 +36,7 @@ class Sweeper:
         self._ledgers = ledgers
         self._interval_s = interval_s
         self._forgot_us: dict[int, int] = {}
+        self._noticed_us: dict[int, int] = {}
 
     async def run(self) -> None:
         """Sweeps again and again until cancelled; a round that fails is logged and tried again."""
@@ -55,6 +61,7 @@ class Sweeper:
                 handle = await self._ledgers.handle(ledger_id, None)
                 touched += await self._sweep_ledger(handle)
                 touched += await self._sweep_facts(handle)
+                await self._give_notices(handle)
                 await self._forget(handle)
             except Exception as error:  # noqa: BLE001  # the next ledger is none the worse for it
                 _LOG.warning("sweep of a ledger failed", ledger=ledger_id, exc_info=error)
@@ -111,6 +118,27 @@ class Sweeper:
                     touched += bool(outcome.entries)
                 after = due[-1]
         return touched
+
+    async def _give_notices(self, handle: Handle) -> None:
+        """Gives notice of POINTS that will expire, once an hour, 30 and 7 days before."""
+        world = self._ledgers.world
+        now_us = world.clock.now_us()
+        last_us = self._noticed_us.get(handle.ledger_no)
+        if last_us is not None and now_us < last_us + FORGET_EVERY_US:
+            return
+        session = open_session(world.databases)
+        try:
+            for days in NOTICE_DAYS:
+                for _ in range(ROUNDS_MAX):
+                    plan = give_notices(now_us, now_us + days * DAY_US, days)
+                    given = await session.run(handle.ledger_no, plan, begin=True, commit=True)
+                    if given:
+                        _LOG.info("expiry notices given", ledger=handle.ledger_id, days=days)
+                    if given < NOTICES_MAX:
+                        break
+        finally:
+            await session.close()
+        self._noticed_us[handle.ledger_no] = now_us
 
     async def _sweep_ledger(self, handle: Handle) -> int:
         world = self._ledgers.world

@@ -9,6 +9,7 @@ import google.protobuf.descriptor
 import google.protobuf.field_mask_pb2
 import google.protobuf.internal.containers
 import google.protobuf.message
+import google.protobuf.timestamp_pb2
 import timebank.ledger.v1.member_pb2
 import typing
 
@@ -659,3 +660,98 @@ class ErasePersonalDataResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["texts", b"texts"]) -> None: ...
 
 global___ErasePersonalDataResponse = ErasePersonalDataResponse
+
+@typing.final
+class ListExpiryNoticesRequest(google.protobuf.message.Message):
+    """Lists notices."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    AFTER_FIELD_NUMBER: builtins.int
+    parent: builtins.str
+    """Resource name of the ledger."""
+    page_size: builtins.int
+    """At most this many; 0: 100, more than 1,000: 1,000."""
+    page_token: builtins.str
+    """Token of the next page, with the same other fields."""
+    after: builtins.int
+    """Only notices after this number; 0: all."""
+    def __init__(
+        self,
+        *,
+        parent: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+        after: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after", b"after", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]) -> None: ...
+
+global___ListExpiryNoticesRequest = ListExpiryNoticesRequest
+
+@typing.final
+class ExpiryNotice(google.protobuf.message.Message):
+    """POINTS that will expire."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: builtins.int
+    ACCOUNT_FIELD_NUMBER: builtins.int
+    HOLDER_FIELD_NUMBER: builtins.int
+    POINTS_FIELD_NUMBER: builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: builtins.int
+    DAYS_FIELD_NUMBER: builtins.int
+    number: builtins.int
+    """Number of the notice, increasing."""
+    account: builtins.str
+    """Resource name of the account."""
+    holder: builtins.str
+    """Volunteer number of its holder."""
+    points: builtins.int
+    """POINTS that will expire, as they were when the notice was given."""
+    days: builtins.int
+    """How long before the notice was given: 30 or 7 days."""
+    @property
+    def expire_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When they expire."""
+
+    def __init__(
+        self,
+        *,
+        number: builtins.int = ...,
+        account: builtins.str = ...,
+        holder: builtins.str = ...,
+        points: builtins.int = ...,
+        expire_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        days: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["expire_time", b"expire_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["account", b"account", "days", b"days", "expire_time", b"expire_time", "holder", b"holder", "number", b"number", "points", b"points"]) -> None: ...
+
+global___ExpiryNotice = ExpiryNotice
+
+@typing.final
+class ListExpiryNoticesResponse(google.protobuf.message.Message):
+    """A page of notices."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NOTICES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Token of the next page; empty at the end."""
+    @property
+    def notices(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ExpiryNotice]:
+        """The notices, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        notices: collections.abc.Iterable[global___ExpiryNotice] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "notices", b"notices"]) -> None: ...
+
+global___ListExpiryNoticesResponse = ListExpiryNoticesResponse

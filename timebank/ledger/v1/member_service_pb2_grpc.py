@@ -126,6 +126,11 @@ class MemberServiceStub(object):
                 request_serializer=timebank_dot_ledger_dot_v1_dot_member__service__pb2.ErasePersonalDataRequest.SerializeToString,
                 response_deserializer=timebank_dot_ledger_dot_v1_dot_member__service__pb2.ErasePersonalDataResponse.FromString,
                 _registered_method=True)
+        self.ListExpiryNotices = channel.unary_unary(
+                '/timebank.ledger.v1.MemberService/ListExpiryNotices',
+                request_serializer=timebank_dot_ledger_dot_v1_dot_member__service__pb2.ListExpiryNoticesRequest.SerializeToString,
+                response_deserializer=timebank_dot_ledger_dot_v1_dot_member__service__pb2.ListExpiryNoticesResponse.FromString,
+                _registered_method=True)
 
 
 class MemberServiceServicer(object):
@@ -278,6 +283,15 @@ class MemberServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListExpiryNotices(self, request, context):
+        """Lists notices that POINTS of members will expire 积分到期提醒, 30 and 7 days before, in the order they were given: a feed
+        to go on with from the last number seen. Each is given once.
+        Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MemberServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -370,6 +384,11 @@ def add_MemberServiceServicer_to_server(servicer, server):
                     servicer.ErasePersonalData,
                     request_deserializer=timebank_dot_ledger_dot_v1_dot_member__service__pb2.ErasePersonalDataRequest.FromString,
                     response_serializer=timebank_dot_ledger_dot_v1_dot_member__service__pb2.ErasePersonalDataResponse.SerializeToString,
+            ),
+            'ListExpiryNotices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExpiryNotices,
+                    request_deserializer=timebank_dot_ledger_dot_v1_dot_member__service__pb2.ListExpiryNoticesRequest.FromString,
+                    response_serializer=timebank_dot_ledger_dot_v1_dot_member__service__pb2.ListExpiryNoticesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -859,6 +878,33 @@ class MemberService(object):
             '/timebank.ledger.v1.MemberService/ErasePersonalData',
             timebank_dot_ledger_dot_v1_dot_member__service__pb2.ErasePersonalDataRequest.SerializeToString,
             timebank_dot_ledger_dot_v1_dot_member__service__pb2.ErasePersonalDataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExpiryNotices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/timebank.ledger.v1.MemberService/ListExpiryNotices',
+            timebank_dot_ledger_dot_v1_dot_member__service__pb2.ListExpiryNoticesRequest.SerializeToString,
+            timebank_dot_ledger_dot_v1_dot_member__service__pb2.ListExpiryNoticesResponse.FromString,
             options,
             channel_credentials,
             insecure,

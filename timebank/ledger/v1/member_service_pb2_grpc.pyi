@@ -168,6 +168,15 @@ class MemberServiceStub:
     Errors: VALIDATION_FAILED, MEMBER_NOT_FOUND.
     """
 
+    ListExpiryNotices: grpc.UnaryUnaryMultiCallable[
+        timebank.ledger.v1.member_service_pb2.ListExpiryNoticesRequest,
+        timebank.ledger.v1.member_service_pb2.ListExpiryNoticesResponse,
+    ]
+    """Lists notices that POINTS of members will expire 积分到期提醒, 30 and 7 days before, in the order they were given: a feed
+    to go on with from the last number seen. Each is given once.
+    Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND.
+    """
+
 class MemberServiceAsyncStub:
     """Members 会员: registration, life events, evaluations, and TIME given by policy."""
 
@@ -315,6 +324,15 @@ class MemberServiceAsyncStub:
     ]
     """Destroys the key of a member's personal data and the texts about them; the log stays valid.
     Errors: VALIDATION_FAILED, MEMBER_NOT_FOUND.
+    """
+
+    ListExpiryNotices: grpc.aio.UnaryUnaryMultiCallable[
+        timebank.ledger.v1.member_service_pb2.ListExpiryNoticesRequest,
+        timebank.ledger.v1.member_service_pb2.ListExpiryNoticesResponse,
+    ]
+    """Lists notices that POINTS of members will expire 积分到期提醒, 30 and 7 days before, in the order they were given: a feed
+    to go on with from the last number seen. Each is given once.
+    Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND.
     """
 
 class MemberServiceServicer(metaclass=abc.ABCMeta):
@@ -500,6 +518,17 @@ class MemberServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[timebank.ledger.v1.member_service_pb2.ErasePersonalDataResponse, collections.abc.Awaitable[timebank.ledger.v1.member_service_pb2.ErasePersonalDataResponse]]:
         """Destroys the key of a member's personal data and the texts about them; the log stays valid.
         Errors: VALIDATION_FAILED, MEMBER_NOT_FOUND.
+        """
+
+    @abc.abstractmethod
+    def ListExpiryNotices(
+        self,
+        request: timebank.ledger.v1.member_service_pb2.ListExpiryNoticesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[timebank.ledger.v1.member_service_pb2.ListExpiryNoticesResponse, collections.abc.Awaitable[timebank.ledger.v1.member_service_pb2.ListExpiryNoticesResponse]]:
+        """Lists notices that POINTS of members will expire 积分到期提醒, 30 and 7 days before, in the order they were given: a feed
+        to go on with from the last number seen. Each is given once.
+        Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND.
         """
 
 def add_MemberServiceServicer_to_server(servicer: MemberServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
