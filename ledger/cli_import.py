@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ledger.cli_import_records import app as records_app
 from ledger.cli_options import LEDGER, SERVER, Connection, LedgerId, Server, Token, run, zone_of
 from ledger.imports.mapped import MappedRows, parse_mapping
 from ledger.imports.runs import MakeReader, RunOptions, run_import
@@ -35,6 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+app.add_typer(records_app)
 
 File = Annotated[Path, typer.Argument(help="The file to import 文件.", show_default=False)]
 MinBalance = Annotated[

@@ -28,7 +28,10 @@ INTERRUPTED = 130
 TLS = "https://"
 UNREACHED = "UNAVAILABLE: "
 """How the message begins when the transport answers instead of a server."""
+ROWS_SHOWN = 50
+ROWS_SHOWN_MAX = 100_000
 _Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
 
 Server = Annotated[
     str,
@@ -50,6 +53,9 @@ Token = Annotated[
 ]
 LedgerId = Annotated[
     str, typer.Option("--ledger", envvar="TIMEBANK_LEDGER", help="Id of the ledger 账本.")
+]
+Limit = Annotated[
+    int, typer.Option("--limit", min=1, max=ROWS_SHOWN_MAX, help="Most rows to show 行数.")
 ]
 
 
@@ -125,11 +131,20 @@ class Connection:
 def ask(
     connection: Connection, question: Callable[[LedgerClient], Coroutine[None, None, _Result]]
 ) -> _Result:
-    """Connects, asks, and gives the answer. Raises what the server refuses."""
+    """Connects, asks, and gives the answer.
+
+    Raises what the server refuses, and VALIDATION_FAILED for words that are no text.
+    """
 
     async def asked() -> _Result:
         async with connection.open() as client:
-            return await question(client)
+            try:
+                return await question(client)
+            except UnicodeEncodeError as error:  # bytes of the command line that are not UTF-8
+                raise TimebankError(
+                    Reason.VALIDATION_FAILED,
+                    "expected words in UTF-8, got other bytes; set the terminal to UTF-8",
+                ) from error
 
     return run(asked())
 
@@ -141,6 +156,16 @@ def run(work: Coroutine[None, None, _Result], *, interrupted: str = "interrupted
     except KeyboardInterrupt as error:
         typer.echo(interrupted, err=True)
         raise typer.Exit(INTERRUPTED) from error
+
+
+async def first(items: AsyncIterator[_Item], limit: int) -> list[_Item]:
+    """Takes the first items of a list that pages by itself."""
+    taken: list[_Item] = []
+    async for item in items:
+        taken.append(item)
+        if len(taken) == limit:
+            break
+    return taken
 
 
 def zone_of(name: str) -> tzinfo:

@@ -11,6 +11,7 @@ from ledger.metrics import LedgerMetricFamilies
 from ledger.rpc.ledger import LedgerRpcs
 from ledger.rpc.log import LogRpcs
 from ledger.rpc.tiles import tile_routes
+from ledger.sample.loading import load_in_background
 from ledger.service_hours import add_hours
 from ledger.service_ready import paste_text
 from ledger.usecases.accounts import Accounts
@@ -99,5 +100,9 @@ async def register(runtime: Runtime) -> None:
 
 
 async def ready_text(runtime: Runtime) -> str:
-    """Says what a developer may try, once the server is ready."""
+    """Says what a developer may try, once the server is ready; has the sample city loaded when the
+    configuration wants it.
+    """
+    if runtime.config.ledger.sample_city:
+        runtime.spawn("sample city", load_in_background(runtime))
     return await paste_text(runtime)

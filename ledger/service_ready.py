@@ -7,6 +7,8 @@ work on the first start and on every later one. Refuses: anything outside the de
 import sys
 from pathlib import Path
 
+from ledger.sample.city import LEDGER as CITY
+from ledger.sample.people import WANG
 from ledger.store.ledgers import LedgerRow, list_ledgers
 from timebank.config import Config, DatabaseConfig, KeysConfig, ServerConfig
 from timebank.database import open_databases
@@ -44,24 +46,48 @@ def _text(config: Config, keyring: KeyRing, row: LedgerRow | None) -> str:
         officer = token_file(config.data_directory, "officer")
         lines.append(f'timebank balance --holder {SAMPLE_HOLDER} --token "$(cat {officer})"')
     vkey_file = config.keys.directory / f"{origin.replace('/', '_')}.vkey"
+    lines += _city_commands(config)
     lines += [
         "timebank entries --limit 3",
         f"curl -fsS -o checkpoint http://{config.server.http_address}/ledgers/{ledger_id}/checkpoint",
         f"timebank verify checkpoint --vkey {vkey_file}",
         f"timebank audit{_database_option(config)}",
     ]
-    return "\n".join(["Try it: paste these into another terminal, in this directory:", *lines])
+    heading = "Try it: paste these into another terminal, in this directory:"
+    return "\n".join([*_city_words(config), heading, *lines])
+
+
+def _city_words(config: Config) -> list[str]:
+    """Says what to look at in the sample city."""
+    if not config.ledger.sample_city:
+        return []
+    return [
+        f"Sample city 示例城市: ledger {CITY}, loaded in the background on the first start. Member "
+        f"{WANG} 王阿姨 holds 2 stars and is 38 h below the third; `timebank demo` tells her story."
+    ]
+
+
+def _city_commands(config: Config) -> list[str]:
+    """Gives the commands that show the sample city; the first waits until it is loaded."""
+    if not config.ledger.sample_city:
+        return []
+    usual = config.data_directory == Config().data_directory
+    place = "" if usual else f" --data-dir {config.data_directory}"
+    return [f"timebank demo{place}", f"timebank balance --ledger {CITY} --holder {WANG}"]
 
 
 async def _ledger(database: DatabaseConfig) -> LedgerRow | None:
-    """Finds the ledger to try: the usual one, else the first, None when there is none."""
+    """Finds the ledger to try: the usual one, else the first but the sample city; None when there
+    is none.
+    """
     databases = open_databases(database, exclusive=False)
     try:
         rows = await list_ledgers(databases.reader, after="", limit=LEDGERS_MAX)
     finally:
         await databases.close()
     usual = [row for row in rows if row.state.ledger_id == LEDGER]
-    return next(iter(usual or rows), None)
+    others = [row for row in rows if row.state.ledger_id != CITY]
+    return next(iter(usual or others), None)
 
 
 def _surroundings(config: Config, ledger_id: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import date
 
 from ledger.domain.facts import Member
 from ledger.names import MEMBER_ID, invalid, member_from_name, us_from_wire, us_to_wire
@@ -162,7 +163,11 @@ def one_of(field: str, text: str, allowed: Iterable[str]) -> str:
 
 def day_from_wire(field: str, text: str, today: str) -> str:
     """Reads a day, not in the future."""
-    if not _DAY.fullmatch(text) or text > today:
+    try:
+        known = bool(_DAY.fullmatch(text)) and date.fromisoformat(text).isoformat() <= today
+    except ValueError:
+        known = False
+    if not known:
         raise invalid(field, f"expected YYYY-MM-DD, at most {today}, got {text[:40]!r}")
     return text
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import enum
+import hashlib
 import re
 from typing import NamedTuple
 
-from ledger.domain.commands import fingerprint_of
 from ledger.domain.facts import Evidence, Record, RecordState
 from ledger.domain.hours_commands import SubmitRecord
 from ledger.domain.hours_view import MEMBERS
@@ -64,8 +65,19 @@ def submit_from_wire(
     attested = trusted and (by_itself or bool(record.verifiers))
     memo = check_memo(message.content)
     command = SubmitRecord(record, attested, message.publicised, memo)
-    content = fingerprint_of((command,))[:CONTENT_BYTES]
-    return command._replace(record=record._replace(content=content), draw=draw)
+    record = record._replace(content=_content(command))
+    return SubmitRecord(record, attested, message.publicised, memo, draw)
+
+
+def _content(command: SubmitRecord) -> bytes:
+    """Hashes what a submission says. Fields at their defaults at the end are left out, so that a
+    field which a later version adds changes nothing; of the text only its presence counts.
+    """
+    said = [int(item) if isinstance(item, enum.IntEnum) else item for item in command.record]
+    while not said[-1]:
+        said.pop()
+    flags = (command.attested, command.publicised, bool(command.memo))
+    return hashlib.sha256(repr((flags, said)).encode()).digest()[:CONTENT_BYTES]
 
 
 def _record(submitter: Submitter, record_id: str, message: record_pb2.ServiceRecord) -> Record:
@@ -144,8 +156,8 @@ def _times(submitter: Submitter, message: record_pb2.ServiceRecord) -> tuple[int
 
 def _minutes(message: record_pb2.ServiceRecord, started_us: int, ended_us: int) -> tuple[int, int]:
     breaks, planned = message.break_minutes, message.planned_minutes
-    if breaks < 0 or planned < 0 or planned > 100_000:
-        raise invalid("record.break_minutes", "expected 0 or more, as planned_minutes")
+    if not 0 <= breaks <= 100_000 or not 0 <= planned <= 100_000:
+        raise invalid("record.break_minutes", "expected 0 to 100,000, as planned_minutes")
     if message.date_only:
         if not 0 < message.minutes <= DATE_ONLY_MINUTES_MAX:
             raise invalid("record.minutes", f"expected 1 to {DATE_ONLY_MINUTES_MAX} with date_only")

@@ -48,7 +48,7 @@ async def test_the_commands_of_the_readme_work_in_their_order(
 
 
 def test_the_readme_has_commands_for_each_of_its_readers() -> None:
-    assert len(run_blocks("README.md")) == 3
+    assert len(run_blocks("README.md")) == 4
 
 
 def test_both_languages_show_the_same_commands() -> None:

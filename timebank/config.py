@@ -168,6 +168,8 @@ class LedgerConfig(Section):
     sweeper_seconds: Amount = 10
     accounts_cached_max: Amount = 200_000
     holidays_directory: Path | None = None
+    sample_city: bool = False
+    """Makes the ledger `huancui` with a made-up city in it; for a developer's machine only."""
 
     @model_validator(mode="after")
     def _check_queue(self) -> Self:
@@ -220,6 +222,10 @@ class Config(Section):
         if len(set(self.services)) != len(self.services):
             raise ValueError(
                 f"services: expected each service once, got {', '.join(self.services)}"
+            )
+        if self.ledger.sample_city and self.identity.mode != "development":
+            raise ValueError(
+                'ledger.sample_city: expected false unless identity.mode = "development", got true'
             )
         if self.server.workers > 1 and self.database.is_sqlite:
             raise ValueError(

@@ -53,13 +53,30 @@ def page_position(token: str, *arguments: object) -> str:
     except ValueError:
         data, position = b"", ""
     if not position or data[:_DIGEST_BYTES] != _digest(position, arguments):
-        raise TimebankError(
-            Reason.PAGE_TOKEN_MISMATCH,
-            "page_token: expected the token of the previous page with all other fields unchanged;"
-            " start again without a token",
-            field="page_token",
-        )
+        raise _mismatch()
     return position
+
+
+def page_number(token: str, *arguments: object, first: int = 0) -> int:
+    """Reads a position that is a number out of a token; `first` for the first page.
+
+    Raises PAGE_TOKEN_MISMATCH as `page_position`, also for a position that is none.
+    """
+    position = page_position(token, *arguments)
+    if not position:
+        return first
+    if not (position.isascii() and position.isdigit()) or len(position) > 18:
+        raise _mismatch()
+    return int(position)
+
+
+def _mismatch() -> TimebankError:
+    return TimebankError(
+        Reason.PAGE_TOKEN_MISMATCH,
+        "page_token: expected the token of the previous page with all other fields unchanged;"
+        " start again without a token",
+        field="page_token",
+    )
 
 
 def _digest(position: str, arguments: tuple[object, ...]) -> bytes:

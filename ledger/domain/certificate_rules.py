@@ -6,7 +6,7 @@ from ledger.domain import hours_commands as h
 from ledger.domain.decisions import Decision
 from ledger.domain.entry import EntryKind
 from ledger.domain.facts import CertificateRow, CertificateState, FactKind
-from ledger.domain.hours_view import View
+from ledger.domain.hours_view import MEMBERS, View
 from timebank.errors import Reason, TimebankError
 
 
@@ -44,7 +44,12 @@ def decide_revoke(view: View, command: h.RevokeCertificate) -> Decision:
             certificate=command.number,
         )
     revoked = row._replace(state=CertificateState.REVOKED)
-    return Decision(EntryKind.CERTIFICATE_REVOKED, facts=(revoked,), memo=command.memo)
+    return Decision(
+        EntryKind.CERTIFICATE_REVOKED,
+        facts=(revoked,),
+        memo=command.memo,
+        cause=MEMBERS + row.member_id,
+    )
 
 
 def certificate_not_found(number: str) -> TimebankError:

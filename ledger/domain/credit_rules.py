@@ -1,7 +1,8 @@
 """What a posted record credits, and what its correction takes back: the postings of RECORD_POSTED
 and RECORD_CORRECTED.
 
-A record is credited to the account of the member that a duplicate stands for. A correction posts
+A record is credited to the member that a duplicate stands for then. A correction takes back where
+it was credited, whoever is merged meanwhile, and posts
 the difference of the new to the old; what was spent meanwhile becomes debt, since a wrong credit
 must not stay because it was spent.
 """
@@ -35,11 +36,13 @@ Tallies = tuple[tuple[TallyKey, int], ...]
 
 
 class Credit(NamedTuple):
-    """What a record earns, with the sums it changes."""
+    """What a record earns, with the sums it changes, who gets it, and which account pays TIME."""
 
     parts: tuple[RecordPart, ...]
     payer: TimePayer
     tallies: Tallies
+    credited_to: str = ""
+    payer_account: str = ""
 
 
 NOTHING = Credit((), TimePayer.ISSUANCE, ())
@@ -106,7 +109,8 @@ def credit_of(view: View, record: Record, *, without: Tallies = ()) -> Credit:
     payer = policy.time_payer
     if payer is TimePayer.BENEFICIARY and not record.beneficiary:
         payer = TimePayer.POOL
-    return Credit(_parts(earned), payer, _tallies(root, earned))
+    account_id = _payer_account(view, record, payer)
+    return Credit(_parts(earned), payer, _tallies(root, earned), root.member_id, account_id)
 
 
 def _parts(earned: Earned) -> tuple[RecordPart, ...]:
@@ -139,9 +143,11 @@ def postings_of(
     AMOUNT_OVERFLOW.
     """
     changes: dict[str, int] = {}
-    _add(view, changes, record, credit.parts, credit.payer, 1)
+    _add(view, changes, credit, 1)
     if old is not None and old.parts:
-        _add(view, changes, old, old.parts, TimePayer(old.time_payer), -1)
+        payer = TimePayer(old.time_payer)
+        before = Credit(old.parts, payer, (), old.credited_to, old.payer_account)
+        _add(view, changes, before, -1)
     postings = []
     for account_id, amount in changes.items():
         if not amount:
@@ -168,30 +174,25 @@ def _check_payer(view: View, account: Account, amount: int, *, forced: bool) -> 
         raise insufficient(account, amount)
 
 
-def _add(
-    view: View,
-    changes: dict[str, int],
-    record: Record,
-    parts: Sequence[RecordPart],
-    payer: TimePayer,
-    sign: int,
-) -> None:
+def _add(view: View, changes: dict[str, int], credit: Credit, sign: int) -> None:
     hours = time = pool_time = points = 0
-    for part in parts:
+    for part in credit.parts:
         hours += sign * part.minutes
         time += sign * part.time
         pool_time += sign * part.pool_time
         points += sign * part.points
-    root = view.group(record.volunteer)[0]
+    if not credit.parts:
+        return
+    member = view.any_member(credit.credited_to)
     system = view.state.system_accounts
     moves = [
         (system[AccountKind.ISSUANCE, Unit.HOURS], -hours),
-        (root.hours_account, hours),
-        (_payer_account(view, record, payer), -time - pool_time),
-        (root.time_account, time),
+        (member.hours_account, hours),
+        (credit.payer_account, -time - pool_time),
+        (member.time_account, time),
         (system[AccountKind.POOL, Unit.TIME], pool_time),
         (system[AccountKind.ISSUANCE, Unit.POINTS], -points),
-        (root.points_account, points),
+        (member.points_account, points),
     ]
     for account_id, amount in moves:
         if amount:

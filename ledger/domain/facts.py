@@ -147,6 +147,9 @@ class Record(NamedTuple):
     pending_points: int = 0
     pending_time: int = 0
     tally_count: int = 0
+    disputed_by: str = ""
+    credited_to: str = ""
+    payer_account: str = ""
 
 
 class PolicyRow(NamedTuple):

@@ -126,9 +126,10 @@ class VerifyRecord(NamedTuple):
 
 
 class DisputeRecord(NamedTuple):
-    """Disputes a record that is not posted."""
+    """Disputes a record that is not posted; `by` is who does."""
 
     record_id: str
+    by: str
     memo: str = ""
 
 

@@ -9,7 +9,7 @@ from ledger.domain import member_rules, policy_rules, record_rules, time_gifts
 from ledger.domain.calendar import from_us, zone_of
 from ledger.domain.certificate_rules import decide_issue, decide_revoke
 from ledger.domain.decisions import Decision
-from ledger.domain.hours_view import View
+from ledger.domain.hours_view import MEMBERS, View
 from ledger.domain.record_posting import decide_post_due, decide_reapply, decide_void
 from ledger.domain.star_changes import decide_close_review, decide_select
 
@@ -39,16 +39,21 @@ def decide(view: View, command: h.HoursCommand, new_id: Callable[[], str]) -> It
             yield from decide_reapply(view, command)
         case h.AdoptPolicy():
             yield policy_rules.decide_adopt(view, command)
-        case h.CloseReview():
-            yield decide_close_review(view, command.member_id, keep=command.keep, memo=command.memo)
-        case h.SelectStar():
-            yield from decide_select(view, command.member_id, command.memo)
         case h.IssueCertificate():
             yield decide_issue(view, command)
         case h.RevokeCertificate():
             yield decide_revoke(view, command)
         case _:
-            yield from _decide_member(view, command, new_id)
+            for decision in _decide_member(view, command, new_id):
+                yield _caused(decision, command)
+
+
+def _caused(decision: Decision, command: h.HoursCommand) -> Decision:
+    """Names the member as the cause of what has a text, so that it goes when they are erased."""
+    if not decision.memo or decision.cause:
+        return decision
+    member_id = getattr(command, "member_id", "")
+    return decision._replace(cause=MEMBERS + member_id) if member_id else decision
 
 
 def _decide_member(
@@ -79,6 +84,10 @@ def _decide_member(
             yield member_rules.decide_export(view, command)
         case h.TransferTime():
             yield time_gifts.decide_transfer(view, command)
+        case h.CloseReview():
+            yield decide_close_review(view, command.member_id, keep=command.keep, memo=command.memo)
+        case h.SelectStar():
+            yield from decide_select(view, command.member_id, command.memo)
         case h.GrantTime():
             yield time_gifts.decide_grant(view, command)
         case _:

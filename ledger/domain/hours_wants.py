@@ -32,7 +32,10 @@ def want(view: View, command: h.HoursCommand) -> None:
             by = command.verifier if isinstance(command, h.VerifyRecord) else command.by
             view.touch_person(by)
             _stored_record(view, command.record_id)
-        case h.DisputeRecord() | h.PostDue() | h.ReapplyPolicy():
+        case h.DisputeRecord():
+            view.touch_person(command.by)
+            _stored_record(view, command.record_id)
+        case h.PostDue() | h.ReapplyPolicy():
             _stored_record(view, command.record_id)
         case h.AdoptPolicy():
             view.touch_policies()
@@ -108,7 +111,7 @@ def _record(view: View, record: Record) -> None:
     if record.beneficiary:
         view.touch_group(record.beneficiary)
         view.touch(FactKind.FAMILY_LINK, link_id(record.volunteer, record.beneficiary))
-    for person in (record.recorder, *record.verifiers):
+    for person in (record.recorder, record.disputed_by, *record.verifiers):
         if person:
             view.touch_person(person)
     if record.recorder:
@@ -120,6 +123,7 @@ def _record(view: View, record: Record) -> None:
         if record.supersedes or record.parts:
             for number in view.touch_list(FactKind.CERTIFICATE, member.member_id):
                 view.touch(FactKind.CERTIFICATE, number)
+    _credited(view, record)
     if record.date_only:
         _tallies(view, group, [(DATE_ONLY, day_of(record.started_us, view.zone).date)])
     if record.supersedes:
@@ -137,8 +141,15 @@ def _superseded(view: View, record: Record) -> None:
     old = view.touch(FactKind.RECORD, record.supersedes)
     if old is not None and isinstance(old.fact, Record):
         view.touch_group(old.fact.volunteer)
-        if old.fact.beneficiary:
-            view.touch_group(old.fact.beneficiary)
+        _credited(view, old.fact)
+
+
+def _credited(view: View, record: Record) -> None:
+    """Wants where a posted record was credited, and who paid."""
+    if record.credited_to:
+        touch_star(view, view.touch_group(record.credited_to))
+    if record.payer_account:
+        view.touch_account(record.payer_account)
 
 
 def _tallies(view: View, group: list[Member], names: Sequence[tuple[str, str]]) -> None:

@@ -13,7 +13,7 @@ from ledger.domain import hours_commands as h
 from ledger.domain.account import AccountKind, AccountState, LotChange, take_unreserved
 from ledger.domain.account_rules import account_fact
 from ledger.domain.calendar import year_of
-from ledger.domain.decisions import Decision
+from ledger.domain.decisions import Decision, check_open
 from ledger.domain.entry import AccountFact, EntryKind, Posting
 from ledger.domain.facts import (
     Evaluation,
@@ -26,6 +26,7 @@ from ledger.domain.facts import (
 )
 from ledger.domain.hours_view import MEMBERS, View, in_units, member_not_found
 from ledger.domain.policy import DeathPoints, DeathTime
+from ledger.domain.posting_rules import check_overflow
 from ledger.domain.register import RATING_COUNT, RATING_SUM
 from ledger.domain.star_changes import star_decisions
 from timebank.errors import Reason, TimebankError
@@ -124,6 +125,14 @@ def decide_change(view: View, command: h.ChangeMember) -> Decision:
     """Replaces fields of a member."""
     member = active(view, command.member_id, MemberState.ACTIVE, MemberState.SUSPENDED)
     changes: dict[str, Any] = dict(command.changes)
+    officer = changes.get("officer", member.officer)
+    mine = view.who.caller.partition("/")[2] if view.who.units is not None else ""
+    if officer != member.officer and mine and mine in (officer, member.officer):
+        raise TimebankError(
+            Reason.SCOPE_MISSING,
+            f"{mine} cannot change whose officer id it is: let another officer do it",
+            member=member.member_id,
+        )
     changed = member._replace(**changes)
     if changed.home_unit != member.home_unit:
         _check_unit(view, changed)
@@ -225,7 +234,8 @@ def decide_evaluation(view: View, command: h.EvaluateMember, quarter: str) -> It
     """Evaluates a volunteer. Raises EVALUATION_REFUSED for oneself or in return, EVALUATION_EXISTS
     for a second time in a quarter.
     """
-    member = view.any_member(command.member_id)
+    officers = view.who.units is not None
+    member = (view.member if officers else view.any_member)(command.member_id)
     volunteer = view.persons(MEMBERS + member.member_id)
     if volunteer & view.persons(command.rater):
         raise _refused(command, "nobody evaluates themselves")
@@ -353,6 +363,10 @@ def _leaving(view: View, account_id: str, to_account_id: str) -> list[Posting]:
     amount = account.posted
     if amount <= 0:
         return []
+    taker = view.account(to_account_id)
+    for party in (account, taker):
+        check_open(party)
+    check_overflow(taker, taker.posted + amount)
     lots: list[LotChange] = take_unreserved(account.lots, amount) if account.has_lots else []
     return [
         Posting(account_id, account.unit, -amount, lots),

@@ -25,6 +25,7 @@ from ledger.domain.facts import (
     CertificateRow,
     CertificateState,
     FactKind,
+    MemberState,
     Record,
     RecordState,
 )
@@ -130,6 +131,8 @@ def _posted(record: Record, credit: Credit) -> Record:
         pending_time=0,
         parts=credit.parts,
         time_payer=credit.payer.value if credit.parts else "",
+        credited_to=credit.credited_to,
+        payer_account=credit.payer_account,
         tally_count=len(credit.tallies),
     )
 
@@ -145,6 +148,11 @@ def _followers(view: View, record: Record, old: Record | None) -> Iterator[Decis
     if old is not None:
         yield from _flag_certificates(view, old)
     yield from star_decisions(view, record.volunteer)
+    if old is not None and old.credited_to:
+        # Who was merged when it was credited and is not any more has a star of their own.
+        before, now = view.root(old.credited_to), view.root(record.volunteer)
+        if before.member_id != now.member_id:
+            yield from star_decisions(view, before.member_id)
 
 
 def _flag_certificates(view: View, record: Record) -> Iterator[Decision]:
@@ -187,10 +195,23 @@ def decide_void(view: View, record: Record, memo: str) -> Iterator[Decision]:
 
 
 def decide_post_due(view: View, command: h.PostDue) -> Iterator[Decision]:
-    """Posts a record whose publicity has ended; nothing when it was posted or disputed since."""
+    """Posts a record whose publicity has ended; nothing when it was posted or disputed since.
+
+    That of a member who died or left meanwhile is left to an officer, as disputed.
+    """
     record = view.record(command.record_id)
-    if record.state is RecordState.PUBLICISED and record.due_us <= view.now_us:
+    if record.state is not RecordState.PUBLICISED or record.due_us > view.now_us:
+        return
+    if view.root(record.volunteer).state in (MemberState.ACTIVE, MemberState.SUSPENDED):
         yield from post_decisions(view, record)
+        return
+    left = record._replace(state=RecordState.DISPUTED, due_us=0, pending_points=0, pending_time=0)
+    yield Decision(
+        EntryKind.RECORD_DISPUTED,
+        facts=(left,),
+        tallies=_no_longer_pending(view, record),
+        cause=MEMBERS + record.volunteer,
+    )
 
 
 def decide_reapply(view: View, command: h.ReapplyPolicy) -> Iterator[Decision]:

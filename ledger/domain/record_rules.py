@@ -93,9 +93,8 @@ def decide_submit(view: View, command: h.SubmitRecord) -> Iterator[Decision]:
     state = RecordState.VERIFIED if command.attested else RecordState.CLAIMED
     kind = EntryKind.RECORD_VERIFIED if command.attested else EntryKind.RECORD_CLAIMED
     claimed = record._replace(state=state)
-    yield _submitted(kind, claimed, tallies, command.memo)
-    if complete:
-        yield publicise(view, claimed, policy)
+    rest = iter((publicise(view, claimed, policy),)) if complete else iter(())
+    yield from together(_submitted(kind, claimed, tallies, command.memo), rest)
 
 
 def _submitted(
@@ -178,6 +177,7 @@ def decide_verify(view: View, command: h.VerifyRecord) -> Iterator[Decision]:
     """
     record = visible_record(view, command.record_id)
     check_record_state(record, RecordState.CLAIMED)
+    check_state(view.root(record.volunteer), MemberState.ACTIVE, MemberState.SUSPENDED)
     if command.verifier.startswith(MEMBERS) and command.verifier != MEMBERS + record.beneficiary:
         raise TimebankError(
             Reason.FOUR_EYES_REQUIRED,
@@ -187,17 +187,30 @@ def decide_verify(view: View, command: h.VerifyRecord) -> Iterator[Decision]:
     checked = record._replace(verifiers=(*record.verifiers, command.verifier))
     check_four_eyes(view, checked)
     policy = view.policy_at(record.started_us).policy
-    officers = [name for name in checked.verifiers if not name.startswith(MEMBERS)]
-    enough = len(checked.verifiers) >= policy.verifications
-    if record.evidence is Evidence.C and not officers:
-        enough = False
-    if not enough:
+    if not is_attested(checked, policy):
         yield _fact(EntryKind.RECORD_VERIFIED, checked)
         return
     verified = checked._replace(state=RecordState.VERIFIED)
-    yield _fact(EntryKind.RECORD_VERIFIED, verified)
+    rest: Iterator[Decision] = iter(())
     if verified.spot_check is not SpotCheck.PENDING:
-        yield from go_on(view, verified, policy)
+        rest = go_on(view, verified, policy)
+    yield from together(_fact(EntryKind.RECORD_VERIFIED, verified), rest)
+
+
+def is_attested(record: Record, policy: Policy) -> bool:
+    """Says whether enough have attested a record, a second officer among them for class C."""
+    officers = [name for name in record.verifiers if not name.startswith(MEMBERS)]
+    enough = len(record.verifiers) >= policy.verifications
+    return enough and (record.evidence is not Evidence.C or bool(officers))
+
+
+def together(first: Decision, rest: Iterator[Decision]) -> Iterator[Decision]:
+    """Gives a decision and those that follow it, once the next one is sure not to be refused."""
+    second = next(rest, None)
+    yield first
+    if second is not None:
+        yield second
+        yield from rest
 
 
 def go_on(view: View, record: Record, policy: Policy) -> Iterator[Decision]:
@@ -225,16 +238,15 @@ def decide_dispute(view: View, command: h.DisputeRecord) -> Decision:
     record = visible_record(view, command.record_id)
     states = (RecordState.CLAIMED, RecordState.VERIFIED, RecordState.PUBLICISED)
     check_record_state(record, *states)
-    return _settled(view, record, RecordState.DISPUTED, EntryKind.RECORD_DISPUTED, command.memo)
-
-
-def _settled(
-    view: View, record: Record, state: RecordState, kind: EntryKind, memo: str
-) -> Decision:
-    """Takes a record out of publicity."""
+    disputed = record._replace(
+        state=RecordState.DISPUTED,
+        due_us=0,
+        pending_points=0,
+        pending_time=0,
+        disputed_by=command.by,
+    )
     waiting = pending_tallies(view, record, -1)
-    changed = record._replace(state=state, due_us=0, pending_points=0, pending_time=0)
-    return _fact(kind, changed, waiting, memo)
+    return _fact(EntryKind.RECORD_DISPUTED, disputed, waiting, command.memo)
 
 
 def pending_tallies(view: View, record: Record, sign: int) -> tuple[tuple[TallyKey, int], ...]:
@@ -256,22 +268,31 @@ def decide_resolve(view: View, command: h.ResolveDispute) -> Iterator[Decision]:
         return
     root = check_state(view.root(record.volunteer), MemberState.ACTIVE, MemberState.SUSPENDED)
     check_overlap(view, record._replace(duplicate_of=""), root, strict=True)
-    verified = record._replace(
-        state=RecordState.VERIFIED, verifiers=(*record.verifiers, command.by)
-    )
-    yield _fact(kind, verified, memo=command.memo)
+    policy = view.policy_at(record.started_us).policy
+    checked = record._replace(verifiers=(*record.verifiers, command.by), duplicate_of="")
+    if not is_attested(checked, policy):
+        yield _fact(kind, checked._replace(state=RecordState.CLAIMED), memo=command.memo)
+        return
+    verified = checked._replace(state=RecordState.VERIFIED)
+    rest: Iterator[Decision] = iter(())
     if verified.spot_check is not SpotCheck.PENDING:
-        yield from go_on(view, verified, view.policy_at(record.started_us).policy)
+        rest = go_on(view, verified, policy)
+    yield from together(_fact(kind, verified, memo=command.memo), rest)
 
 
 def check_other_person(view: View, record: Record, by: str) -> None:
     """Refuses whoever has to do with the record already, with FOUR_EYES_REQUIRED."""
-    involved = [MEMBERS + record.volunteer, record.recorder, *record.verifiers]
+    involved = [
+        MEMBERS + record.volunteer,
+        record.recorder,
+        record.disputed_by,
+        *record.verifiers,
+    ]
     mine = view.persons(by)
     if any(mine & view.persons(name) for name in involved if name):
         raise TimebankError(
             Reason.FOUR_EYES_REQUIRED,
-            f"{by} recorded, attested or did this service: another officer must decide",
+            f"{by} recorded, attested, disputed or did this service: another officer must decide",
             record=record.record_id,
         )
 
@@ -292,6 +313,8 @@ def decide_spot_check(view: View, command: h.ResolveSpotCheck) -> Iterator[Decis
         yield _fact(kind, record._replace(state=RecordState.VOIDED), memo=command.memo)
         return
     passed = record._replace(spot_check=SpotCheck.PASSED)
-    yield _fact(kind, passed, memo=command.memo)
+    rest: Iterator[Decision] = iter(())
     if passed.state is RecordState.VERIFIED:
-        yield from go_on(view, passed, view.policy_at(record.started_us).policy)
+        check_state(view.root(record.volunteer), MemberState.ACTIVE, MemberState.SUSPENDED)
+        rest = go_on(view, passed, view.policy_at(record.started_us).policy)
+    yield from together(_fact(kind, passed, memo=command.memo), rest)

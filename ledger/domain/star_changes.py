@@ -30,9 +30,11 @@ def needs_points(table: StarTable) -> bool:
 def touch_star(view: View, group: list[Member]) -> None:
     """Wants what the star of a group of duplicates depends on."""
     timeline = view.touch_policies()
-    if not group or not timeline:
+    if not group:
         return
     view.touch(FactKind.STAR, group[0].member_id)
+    if not timeline:
+        return
     year = str(year_of(view.now_us, view.zone))
     points = any(needs_points(star_table_of(item.policy.stars_json)) for item in timeline)
     for member in group:

@@ -191,8 +191,8 @@ def _judged_tenths(table: StarTable, standing: Standing) -> int:
 
 
 def explain(table: StarTable, standing: Standing) -> tuple[str, ...]:
-    """Explains a star in English: the star, then each condition of it and of the next one with have,
-    need and met.
+    """Explains a star in English: the star, then each condition of it and of the next one with
+    have, need and met.
     """
     star, earned = star_of(table, standing), earned_star(table, standing)
     lines = [f"star {star}; the conditions alone give {earned}"]

@@ -21,7 +21,7 @@ from timebank.errors import TimebankError
 from timebank.ids import uuid_bytes
 from timebank.ledger.v1 import certificate_service_pb2
 from timebank.ledger.v1.certificate_service_pb2_grpc import CertificateServiceServicer
-from timebank.paging import page_position, page_size_of, page_token
+from timebank.paging import page_number, page_size_of, page_token
 from timebank.units import INT64_MAX
 
 WORDING_LIMITS = {"issuer": 60, "person_in_charge": 30, "handler": 30, "contact": 60, "note": 200}
@@ -49,11 +49,13 @@ class CertificateRpcs(CertificateServiceServicer):
         number = "zm-" + hashlib.sha256(seed).hexdigest()[:NUMBER_DIGITS]
         handle = await self._hours.handle(ledger_id, principal)
         await self._hours.member(handle, member_id, principal)
-        if not await self._hours.find(handle, FactKind.CERTIFICATE, [number]):
+        if await self._hours.find(handle, FactKind.CERTIFICATE, [number]):
+            await self._statements.check_same(handle, member_id, number, period, wording)
+        else:
             document = await self._statements.certificate(
                 handle, member_id, principal, number=number, period=period, wording=wording
             )
-            await self._statements.keep(handle, member_id, number, document)
+            await self._statements.keep(handle, member_id, number, document, period, wording)
             command = h.IssueCertificate(
                 number,
                 member_id,
@@ -95,11 +97,11 @@ class CertificateRpcs(CertificateServiceServicer):
         ledger_id, member_id = member_from_name(request.parent, "parent")
         size = page_size_of(request.page_size)
         key = ("certificates", ledger_id, member_id)
-        position = page_position(request.page_token, *key)
+        before = page_number(request.page_token, *key, first=-1)
         principal = current_principal()
         handle = await self._hours.handle(ledger_id, principal)
         await self._hours.member(handle, member_id, principal)
-        wanted = FactFilter([member_id], (), int(position) if position else None)
+        wanted = FactFilter([member_id], (), None if before < 0 else before)
         rows = await list_newest(
             self._reader, handle.ledger_no, FactKind.CERTIFICATE, wanted, size + 1
         )

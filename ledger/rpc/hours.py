@@ -21,7 +21,7 @@ from timebank.errors import Reason, TimebankError, status_proto
 from timebank.ids import uuid_bytes
 from timebank.ledger.v1 import hours_service_pb2, record_pb2
 from timebank.ledger.v1.hours_service_pb2_grpc import HoursServiceServicer
-from timebank.paging import page_position, page_size_of, page_token
+from timebank.paging import page_number, page_size_of, page_token
 
 ITEMS_MAX = 8_000
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -51,6 +51,8 @@ class HoursRpcs(HoursServiceServicer):
         day_us = 0
         if message.date_only:
             started_us = us_from_wire(message.start_time, "record.start_time")
+            if started_us > self._hours.now_us():
+                raise invalid("record.start_time", "a service is recorded when it is over")
             day_us = day_of(started_us, handle.time_zone).start_us
         submitter = Submitter(ledger_id, current_principal(), self._hours.now_us(), day_us)
         draw = self._hours.draw(ledger_id, record_id)
@@ -114,13 +116,13 @@ class HoursRpcs(HoursServiceServicer):
         ledger_id, principal = ledger_id_from_name(request.parent), current_principal()
         size = page_size_of(request.page_size)
         key = ("records", ledger_id, request.volunteer, request.state, request.alarm)
-        position = page_position(request.page_token, *key)
+        before = page_number(request.page_token, *key, first=-1)
         handle = await self._hours.handle(ledger_id, principal)
         parents = await self._parents(handle, request.volunteer, principal)
         if request.state and int(request.state) not in {int(state) for state in RecordState}:
             raise invalid("state", f"expected a state of the contract, got {request.state}")
         states = (request.state,) if request.state else ()
-        wanted = FactFilter(parents, states, int(position) if position else None)
+        wanted = FactFilter(parents, states, None if before < 0 else before)
         found = await self._hours.records(
             handle, principal, wanted, alarm=request.alarm, limit=size + 1
         )
@@ -169,7 +171,7 @@ class HoursRpcs(HoursServiceServicer):
     ) -> record_pb2.ServiceRecord:
         """Disputes a record."""
         _, record_id = record_from_name(request.name)
-        command = h.DisputeRecord(record_id, check_memo(request.memo))
+        command = h.DisputeRecord(record_id, _caller(), check_memo(request.memo))
         return await self._move(request.name, request.request_id, command)
 
     async def ResolveDispute(

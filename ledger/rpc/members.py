@@ -10,6 +10,7 @@ from ledger.domain.facts import MemberState
 from ledger.domain.hours_view import MEMBERS
 from ledger.names import invalid, ledger_id_from_name, member_from_name, us_to_wire
 from ledger.usecases.hours import Hours
+from ledger.usecases.ledgers import Handle
 from ledger.usecases.statements import Statements
 from ledger.usecases.vault import PERSON, Vault
 from ledger.wire_members import (
@@ -33,9 +34,16 @@ from timebank.errors import Reason, TimebankError
 from timebank.ids import uuid_bytes
 from timebank.ledger.v1 import member_pb2, member_service_pb2
 from timebank.ledger.v1.member_service_pb2_grpc import MemberServiceServicer
-from timebank.paging import page_position, page_size_of, page_token
+from timebank.paging import page_number, page_position, page_size_of, page_token
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+
+RATES = {
+    PrincipalKind.MEMBER: ("RESIDENT", "PEER"),
+    PrincipalKind.OFFICER: ("COMMUNITY",),
+}
+"""Roles in which kinds of caller rate; services and operators pass on any."""
 
 
 class MemberRpcs(MemberServiceServicer):
@@ -69,13 +77,28 @@ class MemberRpcs(MemberServiceServicer):
         if request.HasField("personal_data"):
             personal = personal_from_wire(request.personal_data)
         command = h.RegisterMember(member)
-        await self._hours.carry_out(
+        written = await self._hours.carry_out(
             ledger_id, uuid_bytes(request.request_id), command, current_call()
         )
         if personal is not None:
             handle = await self._hours.handle(ledger_id, current_principal())
-            await self._vault.put(handle, member_id, PERSON, personal)
+            await self._keep(handle, member_id, personal, replayed=written.replayed)
         return await self._member(ledger_id, member_id)
+
+    async def _keep(
+        self, handle: Handle, member_id: str, personal: dict[str, str], *, replayed: bool
+    ) -> None:
+        """Keeps personal data with a registration; repeated, it must be the same."""
+        if replayed:
+            kept = await self._vault.find(handle, [member_id])
+            if kept and kept[member_id] != personal:
+                raise TimebankError(
+                    Reason.REQUEST_ID_REUSED,
+                    "this request_id registered the member with other personal data: change it by"
+                    " PutPersonalData",
+                    field="request_id",
+                )
+        await self._vault.put(handle, member_id, PERSON, personal)
 
     async def GetMember(
         self, request: member_service_pb2.GetMemberRequest, context: Context
@@ -146,11 +169,11 @@ class MemberRpcs(MemberServiceServicer):
         if not request.destination:
             raise invalid("destination", "expected where the member moves to")
         command = h.ExportMember(member_id, request.destination)
-        entries, _ = await self._hours.carry_out(
+        written = await self._hours.carry_out(
             ledger_id, uuid_bytes(request.request_id), command, current_call()
         )
         handle = await self._hours.handle(ledger_id, current_principal())
-        statement = await self._statements.of_export(handle, member_id, entries[0])
+        statement = await self._statements.of_export(handle, member_id, written.entries[0])
         member = await self._member(ledger_id, member_id)
         return member_service_pb2.ExportMemberResponse(member=member, statement=statement)
 
@@ -189,10 +212,11 @@ class MemberRpcs(MemberServiceServicer):
     async def _entry(
         self, ledger_id: str, request_id: str, command: h.HoursCommand
     ) -> tuple[str, str]:
-        entries, answer = await self._hours.carry_out(
+        written = await self._hours.carry_out(
             ledger_id, uuid_bytes(request_id), command, current_call()
         )
-        return f"ledgers/{ledger_id}/entries/{entries[0].log_index}", answer.checkpoint
+        index = written.entries[0].log_index
+        return f"ledgers/{ledger_id}/entries/{index}", written.answer.checkpoint
 
     async def ReportNoShow(
         self, request: member_service_pb2.ReportNoShowRequest, context: Context
@@ -217,6 +241,9 @@ class MemberRpcs(MemberServiceServicer):
         if not 1 <= request.score <= 5:
             raise invalid("score", f"expected 1 to 5, got {request.score}")
         rater = _rater(ledger_id, request.rater)
+        kind = current_principal().kind
+        if role not in RATES.get(kind, ROLES):
+            raise TimebankError(Reason.SCOPE_MISSING, f"a {kind.value} does not rate as {role}")
         memo = check_memo(request.comment)
         command = h.EvaluateMember(member_id, role, rater, request.score, memo)
         entry, _ = await self._entry(ledger_id, request.request_id, command)
@@ -287,7 +314,7 @@ class MemberRpcs(MemberServiceServicer):
         if request.after < 0:
             raise invalid("after", f"expected 0 or more, got {request.after}")
         key = ("notices", ledger_id, request.after)
-        after = int(page_position(request.page_token, *key) or request.after)
+        after = page_number(request.page_token, *key, first=request.after)
         handle = await self._hours.handle(ledger_id, current_principal())
         found = await self._hours.notices(handle, after=after, limit=size + 1)
         more = len(found) > size

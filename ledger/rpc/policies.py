@@ -1,5 +1,6 @@
 """PolicyService: versions of the points policy."""
 
+import hashlib
 from typing import Any
 
 import grpc.aio
@@ -17,7 +18,7 @@ from timebank.auth import current_call, current_principal
 from timebank.ids import uuid_bytes
 from timebank.ledger.v1 import policy_service_pb2
 from timebank.ledger.v1.policy_service_pb2_grpc import PolicyServiceServicer
-from timebank.paging import page_position, page_size_of, page_token
+from timebank.paging import page_number, page_position, page_size_of, page_token
 
 DOCUMENT_BYTES_MAX = 32_768
 REPLAY_PAGE_RECORDS = 1_000
@@ -43,8 +44,8 @@ class PolicyRpcs(PolicyServiceServicer):
         if len(text.encode()) > DOCUMENT_BYTES_MAX:
             raise invalid("document", f"expected at most {DOCUMENT_BYTES_MAX} bytes with defaults")
         command = h.AdoptPolicy(text, request.replay)
-        entries, _ = await self._hours.carry_out(ledger_id, request_id, command, current_call())
-        adopted = entries[0].facts[0]
+        written = await self._hours.carry_out(ledger_id, request_id, command, current_call())
+        adopted = written.entries[0].facts[0]
         assert isinstance(adopted, PolicyRow), "an adoption states its policy"
         return _to_wire(ledger_id, adopted)
 
@@ -63,7 +64,7 @@ class PolicyRpcs(PolicyServiceServicer):
         ledger_id = ledger_id_from_name(request.parent)
         size = page_size_of(request.page_size)
         key = ("policies", ledger_id)
-        start = int(page_position(request.page_token, *key) or 0)
+        start = page_number(request.page_token, *key)
         handle = await self._hours.handle(ledger_id, current_principal())
         rows = [item.fact for item in await self._hours.policies(handle)]
         page = [row for row in rows[start : start + size] if isinstance(row, PolicyRow)]
@@ -78,7 +79,7 @@ class PolicyRpcs(PolicyServiceServicer):
     ) -> policy_service_pb2.ReplayPolicyResponse:
         """Applies a replayed version to a page of posted records."""
         ledger_id, version = numbered_from_name(request.name, "policies")
-        request_id = int.from_bytes(uuid_bytes(request.request_id), "big")
+        request_id = uuid_bytes(request.request_id)
         key = ("replay", ledger_id, version)
         after = page_position(request.page_token, *key)
         handle = await self._hours.handle(ledger_id, current_principal())
@@ -94,8 +95,7 @@ class PolicyRpcs(PolicyServiceServicer):
             limit=REPLAY_PAGE_RECORDS,
         )
         chains = [
-            Chain(((request_id + place) % 2**128).to_bytes(16, "big"), (command,))
-            for place, command in enumerate(h.ReapplyPolicy(name, version) for name in ids)
+            Chain(_item_id(request_id, name), (h.ReapplyPolicy(name, version),)) for name in ids
         ]
         corrected = 0
         if chains:
@@ -110,6 +110,11 @@ class PolicyRpcs(PolicyServiceServicer):
             corrected=corrected,
             next_page_token=page_token(ids[-1], *key) if more else "",
         )
+
+
+def _item_id(request_id: bytes, record_id: str) -> bytes:
+    """Derives the request id of one record: pages may shift between a call and its repetition."""
+    return hashlib.sha256(request_id + record_id.encode()).digest()[:16]
 
 
 def _to_wire(ledger_id: str, row: PolicyRow) -> policy_service_pb2.Policy:

@@ -53,14 +53,18 @@ class StarRpcs(StarServiceServicer):
         key = ("stars", ledger_id, star_min)
         position = page_position(request.page_token, *key)
         star, _, member_id = position.partition("|")
-        after = (int(star), member_id) if position else (STARS_MAX + 1, "")
+        # A token that we did not make says anything: an unknown star has nobody after it.
+        after = (int(star) if star in "012345" and star else 0, member_id)
+        if not position:
+            after = (STARS_MAX + 1, "")
         handle = await self._hours.handle(ledger_id, current_principal())
         found = await self._stars.page(handle, after=after, star_min=star_min, limit=size + 1)
         last = ""
         if len(found) > size:
             held = found[size - 1][0]
             last = page_token(f"{held.star}|{held.member_id}", *key)
-        shown = found[:size]
+        now_us = self._hours.now_us()
+        shown = [pair for pair in found[:size] if pair[1].adult_from_us <= now_us]
         people = await self._vault.find(handle, [item.member_id for item, _ in shown])
         return star_service_pb2.ListStarsResponse(
             stars=[

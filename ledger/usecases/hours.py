@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ledger.domain.back_entries import DRAWS
 from ledger.domain.certificate_rules import certificate_not_found
-from ledger.domain.entry import Entry, EntryKind
+from ledger.domain.entry import EntryKind
 from ledger.domain.facts import (
     CertificateRow,
     Fact,
@@ -30,7 +30,7 @@ from ledger.sequencer import Answer
 from ledger.store import hours_reads, reads
 from ledger.store.notices import Notice, list_notices
 from ledger.usecases.ledgers import Handle, Ledgers
-from ledger.usecases.writes import Chain, Writes
+from ledger.usecases.writes import Chain, Writes, Written
 from timebank.auth import Call, Principal, PrincipalKind
 from timebank.errors import Reason, TimebankError
 from timebank.secret_keys import SecretKeys
@@ -68,10 +68,9 @@ class Hours:
 
     async def carry_out(
         self, ledger_id: str, request_id: bytes, command: HoursCommand, call: Call
-    ) -> tuple[tuple[Entry, ...], Answer]:
+    ) -> Written:
         """Carries one request out. Raises what its rules refuse with."""
-        written = await self._writes.one(ledger_id, Chain(request_id, (command,)), call)
-        return written.entries, written.answer
+        return await self._writes.one(ledger_id, Chain(request_id, (command,)), call)
 
     async def carry_out_many(self, ledger_id: str, chains: Sequence[Chain], call: Call) -> Answer:
         """Carries many requests out, each by itself."""

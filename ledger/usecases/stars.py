@@ -70,10 +70,15 @@ class Stars:
 
             lookup = self._lookups[handle.ledger_no] = SharedLookup(load)
         read = await lookup.find(member_id)
-        platform = principal.kind is PrincipalKind.CREDIT_PLATFORM
-        if read is None or not (platform or may_see_member(principal, read.member)):
+        if read is None or not self._may_see(principal, read.member):
             raise member_not_found(member_id)
         return read
+
+    def _may_see(self, principal: Principal, member: Member) -> bool:
+        """Credit platforms see everybody's star but a minor's, which is never exported."""
+        if principal.kind is PrincipalKind.CREDIT_PLATFORM:
+            return member.adult_from_us <= self._ledgers.world.clock.now_us()
+        return may_see_member(principal, member)
 
     async def _load(self, handle: Handle, member_ids: list[str]) -> dict[str, StarRead]:
         state = Projections(LedgerState(handle.ledger_id, time_zone=handle.time_zone))
@@ -96,7 +101,7 @@ class Stars:
     async def page(
         self, handle: Handle, *, after: tuple[int, str], star_min: int, limit: int
     ) -> list[tuple[Star, Member]]:
-        """Lists stars, highest first, with their members."""
+        """Lists stars, highest first, with their members; minors are in no publicity list."""
         rows = await hours_reads.list_stars(
             self._reader, handle.ledger_no, after=after, star_min=star_min, limit=limit
         )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ledger.domain.calendar import from_us, zone_of
 from ledger.domain.entry import Entry
-from ledger.domain.facts import FactKind, Record, RecordState, Star
+from ledger.domain.facts import FactKind, Member, Record, RecordState, Star
 from ledger.store import hours_reads
 from ledger.usecases.hours import Hours, stated_in
 from ledger.usecases.ledgers import Handle, Ledgers
@@ -114,29 +114,8 @@ class Statements:
         """
         member = await self._hours.member(handle, member_id, principal)
         person = await self._vault.get(handle, member_id)
-        ids = await self._hours.group_ids(handle, member)
-        rows = await hours_reads.list_by_parent(
-            self._reader,
-            handle.ledger_no,
-            FactKind.RECORD,
-            ids,
-            from_us=period.from_us,
-            until_us=min(period.until_us, INT64_MAX),
-            limit=10 * LINES_MAX,
-        )
-        records = [(stated_in(FactKind.RECORD, item).fact, item.log_index) for item in rows]
+        posted = await self._posted(handle, member, period)
         row, signer = await self._ledgers.signer(handle.ledger_id)
-        posted = [
-            (record, index)
-            for record, index in records
-            if isinstance(record, Record) and record.state is RecordState.POSTED and _hours(record)
-        ]
-        if not posted:
-            raise TimebankError(
-                Reason.CERTIFICATE_EMPTY,
-                f"{member_id} has no posted record in the period: choose another period",
-                member=member_id,
-            )
         zone = handle.time_zone
         total = sum(_hours(record) for record, _ in posted)
         certificate = Certificate(
@@ -170,10 +149,60 @@ class Statements:
             total,
         )
 
-    async def keep(self, handle: Handle, member_id: str, number: str, document: Document) -> None:
+    async def _posted(
+        self, handle: Handle, member: Member, period: Period
+    ) -> list[tuple[Record, int]]:
+        """Finds the posted records of a member and its duplicates, with their entries."""
+        ids = await self._hours.group_ids(handle, member)
+        rows = await hours_reads.list_by_parent(
+            self._reader,
+            handle.ledger_no,
+            FactKind.RECORD,
+            ids,
+            from_us=period.from_us,
+            until_us=min(period.until_us, INT64_MAX),
+            limit=10 * LINES_MAX,
+        )
+        records = [(stated_in(FactKind.RECORD, item).fact, item.log_index) for item in rows]
+        posted = [
+            (record, index)
+            for record, index in records
+            if isinstance(record, Record) and record.state is RecordState.POSTED and _hours(record)
+        ]
+        if not posted:
+            raise TimebankError(
+                Reason.CERTIFICATE_EMPTY,
+                f"{member.member_id} has no posted record in the period: choose another period",
+                member=member.member_id,
+            )
+        return posted
+
+    async def keep(
+        self,
+        handle: Handle,
+        member_id: str,
+        number: str,
+        document: Document,
+        period: Period,
+        wording: Wording,
+    ) -> None:
         """Keeps a document under the member's own key, so that it goes when that is destroyed."""
-        data = {"note": document.note, "compact": document.compact}
+        asked = json.dumps([*period, *wording], ensure_ascii=False)
+        data = {"note": document.note, "compact": document.compact, "asked": asked}
         await self._vault.put(handle, member_id, DOCUMENT + number, data)
+
+    async def check_same(
+        self, handle: Handle, member_id: str, number: str, period: Period, wording: Wording
+    ) -> None:
+        """Refuses a repeated request with another wording or period, with REQUEST_ID_REUSED."""
+        data = await self._vault.get(handle, member_id, DOCUMENT + number)
+        if data["asked"] != json.dumps([*period, *wording], ensure_ascii=False):
+            raise TimebankError(
+                Reason.REQUEST_ID_REUSED,
+                "this request_id issued a certificate with another wording or period: make a new"
+                " one",
+                field="request_id",
+            )
 
     async def kept(self, handle: Handle, member_id: str, number: str) -> tuple[str, str]:
         """Reads a document. Raises PERSONAL_DATA_ERASED."""

@@ -12,6 +12,7 @@ from ledger.domain.hours_view import MEMBERS
 from ledger.store.dialects import open_session
 from ledger.store.vault import erase_person, read_data, read_key, write_data
 from ledger.usecases.ledgers import Handle, Ledgers
+from timebank.database import scrub
 from timebank.errors import Reason, TimebankError
 from timebank.sealing import KEY_BYTES, seal, unseal
 from timebank.secret_keys import SecretKeys
@@ -82,6 +83,8 @@ class Vault:
         session = open_session(self._ledgers.world.databases)
         try:
             plan = erase_person(member_id, MEMBERS + member_id)
-            return await session.run(handle.ledger_no, plan, begin=True, commit=True)
+            texts = await session.run(handle.ledger_no, plan, begin=True, commit=True)
         finally:
             await session.close()
+        await scrub(self._ledgers.world.databases)
+        return texts

@@ -12,6 +12,9 @@ import random
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import grpc.aio
 
 from timebank.bench.workloads import TIMEOUT_S, Load, Step, workload
 from timebank.channels import open_channel
@@ -21,6 +24,7 @@ from timebank.client.names import Names
 LEDGER = "bench-hours"
 VOLUNTEERS = 2_000
 SERVICE_MINUTES = 60
+Call: TypeAlias = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 FIRST_SERVICE_S = 946_684_800
 """2000-01-01T00:00:00Z."""
 POLICY = json.dumps(
@@ -51,9 +55,9 @@ async def build_volunteers(
     async with LedgerClient.connect(address, ledger=LEDGER, timeout_s=TIMEOUT_S) as client:
         await client.create_ledger(display_name="Benchmark 服务时长", log_origin=origin)
     async with open_channel(address) as channel:
-        adopt = channel.unary_unary(raw_hours.ADOPT_POLICY)
+        adopt: Call = channel.unary_unary(raw_hours.ADOPT_POLICY)
         await adopt(raw_hours.adopt_request(names, POLICY, str(uuid.uuid4())), timeout=TIMEOUT_S)
-        register = channel.unary_unary(raw_hours.REGISTER_MEMBER)
+        register: Call = channel.unary_unary(raw_hours.REGISTER_MEMBER)
         for done, member_id in enumerate(members):
             request = raw_hours.register_request(names, member_id, str(uuid.uuid4()))
             await register(request, timeout=TIMEOUT_S)

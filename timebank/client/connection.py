@@ -14,11 +14,27 @@ from timebank.channels import TlsFiles, open_channel
 from timebank.client.administration import Administration
 from timebank.client.batches import CALLS_MAX, ITEMS_MAX
 from timebank.client.calls import TIMEOUT_S, Caller, Repetition
+from timebank.client.certificates import Certificates
+from timebank.client.members import Members
 from timebank.client.movements import Movements
+from timebank.client.policies import Policies
 from timebank.client.readings import Readings
+from timebank.client.records import Records
+from timebank.client.stars import Stars
+from timebank.client.time_gifts import TimeGifts
 
 
-class LedgerClient(Administration, Movements, Readings):
+class LedgerClient(
+    Administration,
+    Movements,
+    Readings,
+    Members,
+    TimeGifts,
+    Records,
+    Policies,
+    Stars,
+    Certificates,
+):
     """A connection to a server, for one ledger.
 
     Example:

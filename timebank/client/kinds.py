@@ -41,6 +41,31 @@ class EntryKind(enum.StrEnum):
     LOT_EXPIRED = "LOT_EXPIRED"
     REVERSAL = "REVERSAL"
     REFUND = "REFUND"
+    MEMBER_EXPORTED = "MEMBER_EXPORTED"
+    MEMBER_DIED = "MEMBER_DIED"
+    MEMBER_REGISTERED = "MEMBER_REGISTERED"
+    MEMBER_CHANGED = "MEMBER_CHANGED"
+    MEMBERS_MERGED = "MEMBERS_MERGED"
+    MEMBERS_UNMERGED = "MEMBERS_UNMERGED"
+    FAMILY_LINKED = "FAMILY_LINKED"
+    NO_SHOW_REPORTED = "NO_SHOW_REPORTED"
+    EVALUATED = "EVALUATED"
+    RECORD_CLAIMED = "RECORD_CLAIMED"
+    RECORD_VERIFIED = "RECORD_VERIFIED"
+    RECORD_PUBLICISED = "RECORD_PUBLICISED"
+    RECORD_DISPUTED = "RECORD_DISPUTED"
+    RECORD_DISPUTE_RESOLVED = "RECORD_DISPUTE_RESOLVED"
+    RECORD_VOIDED = "RECORD_VOIDED"
+    RECORD_SPOT_CHECKED = "RECORD_SPOT_CHECKED"
+    POLICY_ADOPTED = "POLICY_ADOPTED"
+    STAR_GRANTED = "STAR_GRANTED"
+    STAR_REVIEW_OPENED = "STAR_REVIEW_OPENED"
+    STAR_REVIEW_CLOSED = "STAR_REVIEW_CLOSED"
+    STAR_LOWERED = "STAR_LOWERED"
+    STAR_SELECTED = "STAR_SELECTED"
+    CERTIFICATE_ISSUED = "CERTIFICATE_ISSUED"
+    CERTIFICATE_REVOKED = "CERTIFICATE_REVOKED"
+    CERTIFICATE_FLAGGED = "CERTIFICATE_FLAGGED"
 
 
 class AccountKind(enum.StrEnum):
@@ -81,6 +106,59 @@ class HoldState(enum.StrEnum):
     CAPTURED = "CAPTURED"
     VOIDED = "VOIDED"
     EXPIRED = "EXPIRED"
+
+
+class MemberState(enum.StrEnum):
+    """Where a member stands."""
+
+    UNKNOWN = "UNKNOWN"
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    MERGED = "MERGED"
+    EXPORTED = "EXPORTED"
+    DECEASED = "DECEASED"
+
+
+class RecordState(enum.StrEnum):
+    """Where a service record stands."""
+
+    UNKNOWN = "UNKNOWN"
+    CLAIMED = "CLAIMED"
+    VERIFIED = "VERIFIED"
+    PUBLICISED = "PUBLICISED"
+    POSTED = "POSTED"
+    CORRECTED = "CORRECTED"
+    VOIDED = "VOIDED"
+    DISPUTED = "DISPUTED"
+
+
+class EvidenceClass(enum.StrEnum):
+    """How a service is attested, the best class first."""
+
+    UNKNOWN = "UNKNOWN"
+    A = "A"
+    B = "B"
+    C = "C"
+    D = "D"
+    E = "E"
+
+
+class SpotCheck(enum.StrEnum):
+    """Where the spot check of a back-entry stands; NONE: it was not drawn."""
+
+    UNKNOWN = "UNKNOWN"
+    NONE = "NONE"
+    PENDING = "PENDING"
+    PASSED = "PASSED"
+
+
+class CertificateState(enum.StrEnum):
+    """Where a certificate stands; FLAGGED: a record that it cites was corrected since."""
+
+    UNKNOWN = "UNKNOWN"
+    ISSUED = "ISSUED"
+    FLAGGED = "FLAGGED"
+    REVOKED = "REVOKED"
 
 
 Kind = TypeVar("Kind", bound=enum.StrEnum)

@@ -50,5 +50,25 @@ class Names:
         text = str(entry)
         return text if "/" in text else self._below(self._entries, text)
 
+    def member(self, member: str) -> str:
+        """Gives the name of a member by its volunteer number or its name."""
+        return self._child("members", member)
+
+    def record(self, record: str) -> str:
+        """Gives the name of a service record."""
+        return self._child("records", record)
+
+    def policy(self, version: str) -> str:
+        """Gives the name of a version of the policy."""
+        return self._child("policies", version)
+
+    def certificate(self, number: str) -> str:
+        """Gives the name of a certificate."""
+        return self._child("certificates", number)
+
+    def _child(self, collection: str, id_: str) -> str:
+        """Gives a name in a collection; nothing stays nothing."""
+        return id_ if "/" in id_ or not id_ else f"{self.ledger}/{collection}/{id_}"
+
     def _below(self, prefix: str, id_: str) -> str:
         return prefix + id_ if self._ledger_id else f"{self.ledger}/{id_}"

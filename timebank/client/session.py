@@ -10,12 +10,22 @@ import grpc.aio
 from timebank.client.batches import CALLS_MAX, ITEMS_MAX, Batcher
 from timebank.client.calls import Caller
 from timebank.client.names import Names
+from timebank.ledger.v1.certificate_service_pb2_grpc import CertificateServiceStub
+from timebank.ledger.v1.hours_service_pb2_grpc import HoursServiceStub
 from timebank.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from timebank.ledger.v1.log_service_pb2_grpc import LogServiceStub
+from timebank.ledger.v1.member_service_pb2_grpc import MemberServiceStub
+from timebank.ledger.v1.policy_service_pb2_grpc import PolicyServiceStub
+from timebank.ledger.v1.star_service_pb2_grpc import StarServiceStub
 
 if TYPE_CHECKING:
+    from timebank.ledger.v1.certificate_service_pb2_grpc import CertificateServiceAsyncStub
+    from timebank.ledger.v1.hours_service_pb2_grpc import HoursServiceAsyncStub
     from timebank.ledger.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub
     from timebank.ledger.v1.log_service_pb2_grpc import LogServiceAsyncStub
+    from timebank.ledger.v1.member_service_pb2_grpc import MemberServiceAsyncStub
+    from timebank.ledger.v1.policy_service_pb2_grpc import PolicyServiceAsyncStub
+    from timebank.ledger.v1.star_service_pb2_grpc import StarServiceAsyncStub
 
 
 class Session:
@@ -36,6 +46,13 @@ class Session:
         self._call = call
         self._ledger_stub = cast("LedgerServiceAsyncStub", LedgerServiceStub(channel))
         self._log_stub = cast("LogServiceAsyncStub", LogServiceStub(channel))
+        self._member_stub = cast("MemberServiceAsyncStub", MemberServiceStub(channel))
+        self._hours_stub = cast("HoursServiceAsyncStub", HoursServiceStub(channel))
+        self._policy_stub = cast("PolicyServiceAsyncStub", PolicyServiceStub(channel))
+        self._star_stub = cast("StarServiceAsyncStub", StarServiceStub(channel))
+        self._certificate_stub = cast(
+            "CertificateServiceAsyncStub", CertificateServiceStub(channel)
+        )
         self._items_max = items_max
         self._calls_max = calls_max
         self._batcher: Batcher | None = None

@@ -7,6 +7,7 @@ to nothing; every failure of a database is told as one TimebankError without SQL
 secrets.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -61,6 +62,12 @@ class Databases:
             self.lookups.dispose()
         if self._lock is not None:
             self._lock.release()
+
+
+async def scrub(databases: Databases) -> None:
+    """Removes what was erased from SQLite's log of changes; PostgreSQL's VACUUM does its own."""
+    if isinstance(databases.writer, Engine):
+        await asyncio.to_thread(sqlite.truncate_log, databases.writer)
 
 
 @asynccontextmanager

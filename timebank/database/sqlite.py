@@ -35,6 +35,8 @@ _WRITER = (
     "PRAGMA synchronous = FULL",
     f"PRAGMA wal_autocheckpoint = {WAL_PAGES}",
     "PRAGMA foreign_keys = ON",
+    # What is erased leaves nothing on its page.
+    "PRAGMA secure_delete = ON",
 )
 _READER = (*_EVERY_CONNECTION, "PRAGMA query_only = ON")
 
@@ -50,6 +52,14 @@ class FileLock:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+def truncate_log(engine: Engine) -> None:
+    """Copies the log of changes into the file and empties it, so that what was erased is gone from
+    both; what readers still need stays until the next time.
+    """
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def path_of(url: str) -> Path:

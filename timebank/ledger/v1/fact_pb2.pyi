@@ -309,6 +309,9 @@ class RecordFact(google.protobuf.message.Message):
     PENDING_POINTS_FIELD_NUMBER: builtins.int
     PENDING_TIME_FIELD_NUMBER: builtins.int
     TALLY_COUNT_FIELD_NUMBER: builtins.int
+    DISPUTED_BY_FIELD_NUMBER: builtins.int
+    CREDITED_TO_FIELD_NUMBER: builtins.int
+    PAYER_ACCOUNT_FIELD_NUMBER: builtins.int
     record_id: builtins.str
     """Id of the record, made by whoever recorded it."""
     state: timebank.ledger.v1.record_pb2.ServiceRecord.State.ValueType
@@ -381,6 +384,12 @@ class RecordFact(google.protobuf.message.Message):
     """Expected minutes of TIME that wait likewise."""
     tally_count: builtins.int
     """Number of the last tallies of its entry that are what it earned by: a correction takes them back."""
+    disputed_by: builtins.str
+    """Who disputed it."""
+    credited_to: builtins.str
+    """Volunteer number of the member it was credited to: the volunteer, or whom they were a duplicate of then."""
+    payer_account: builtins.str
+    """Id of the account that paid the TIME."""
     @property
     def verifiers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Who attested it."""
@@ -440,8 +449,11 @@ class RecordFact(google.protobuf.message.Message):
         pending_points: builtins.int = ...,
         pending_time: builtins.int = ...,
         tally_count: builtins.int = ...,
+        disputed_by: builtins.str = ...,
+        credited_to: builtins.str = ...,
+        payer_account: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["activity", b"activity", "alarm", b"alarm", "auto_closed", b"auto_closed", "beneficiary", b"beneficiary", "bonuses", b"bonuses", "break_minutes", b"break_minutes", "content", b"content", "date_only", b"date_only", "due_us", b"due_us", "duplicate_of", b"duplicate_of", "ended_us", b"ended_us", "evidence", b"evidence", "external_ids", b"external_ids", "group", b"group", "minutes", b"minutes", "need_type", b"need_type", "organizer", b"organizer", "parts", b"parts", "pending_points", b"pending_points", "pending_time", b"pending_time", "place", b"place", "planned_minutes", b"planned_minutes", "quality_failed", b"quality_failed", "quality_tenths", b"quality_tenths", "record_id", b"record_id", "recorder", b"recorder", "relative", b"relative", "reward", b"reward", "skill", b"skill", "spot_check", b"spot_check", "started_us", b"started_us", "state", b"state", "superseded_by", b"superseded_by", "supersedes", b"supersedes", "tally_count", b"tally_count", "team_lead", b"team_lead", "time_payer", b"time_payer", "urgent", b"urgent", "verifiers", b"verifiers", "volunteer", b"volunteer"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["activity", b"activity", "alarm", b"alarm", "auto_closed", b"auto_closed", "beneficiary", b"beneficiary", "bonuses", b"bonuses", "break_minutes", b"break_minutes", "content", b"content", "credited_to", b"credited_to", "date_only", b"date_only", "disputed_by", b"disputed_by", "due_us", b"due_us", "duplicate_of", b"duplicate_of", "ended_us", b"ended_us", "evidence", b"evidence", "external_ids", b"external_ids", "group", b"group", "minutes", b"minutes", "need_type", b"need_type", "organizer", b"organizer", "parts", b"parts", "payer_account", b"payer_account", "pending_points", b"pending_points", "pending_time", b"pending_time", "place", b"place", "planned_minutes", b"planned_minutes", "quality_failed", b"quality_failed", "quality_tenths", b"quality_tenths", "record_id", b"record_id", "recorder", b"recorder", "relative", b"relative", "reward", b"reward", "skill", b"skill", "spot_check", b"spot_check", "started_us", b"started_us", "state", b"state", "superseded_by", b"superseded_by", "supersedes", b"supersedes", "tally_count", b"tally_count", "team_lead", b"team_lead", "time_payer", b"time_payer", "urgent", b"urgent", "verifiers", b"verifiers", "volunteer", b"volunteer"]) -> None: ...
 
 global___RecordFact = RecordFact
 

@@ -89,7 +89,7 @@ class HoursServiceServicer(object):
 
     def SubmitRecord(self, request, context):
         """Submits a service record: a claim, or, from a service or operator, one that is attested already.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RECORD_EXISTS, RECORD_OVERLAPS, EVIDENCE_TOO_WEAK, LIMIT_EXCEEDED, FOUR_EYES_REQUIRED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, REQUEST_ID_REUSED, INSUFFICIENT_BALANCE, POLICY_NOT_FOUND.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RECORD_EXISTS, RECORD_OVERLAPS, EVIDENCE_TOO_WEAK, LIMIT_EXCEEDED, FOUR_EYES_REQUIRED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, REQUEST_ID_REUSED, INSUFFICIENT_BALANCE, POLICY_NOT_FOUND, ACCOUNT_CLOSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,7 +113,7 @@ class HoursServiceServicer(object):
 
     def ListRecords(self, request, context):
         """Lists records, newest entry first; members see their own, officers those of their units.
-        Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND.
+        Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,7 +137,7 @@ class HoursServiceServicer(object):
 
     def ResolveDispute(self, request, context):
         """Resolves a dispute: the record stands and goes on, or is void.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, RECORD_OVERLAPS, INSUFFICIENT_BALANCE.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, RECORD_OVERLAPS, INSUFFICIENT_BALANCE, MEMBER_NOT_ACTIVE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,7 +153,7 @@ class HoursServiceServicer(object):
 
     def ResolveSpotCheck(self, request, context):
         """Says how the spot check of a back-entry went; a failed one voids the record.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, INSUFFICIENT_BALANCE.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, INSUFFICIENT_BALANCE, MEMBER_NOT_ACTIVE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

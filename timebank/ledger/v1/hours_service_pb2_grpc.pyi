@@ -27,7 +27,7 @@ class HoursServiceStub:
         timebank.ledger.v1.record_pb2.ServiceRecord,
     ]
     """Submits a service record: a claim, or, from a service or operator, one that is attested already.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RECORD_EXISTS, RECORD_OVERLAPS, EVIDENCE_TOO_WEAK, LIMIT_EXCEEDED, FOUR_EYES_REQUIRED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, REQUEST_ID_REUSED, INSUFFICIENT_BALANCE, POLICY_NOT_FOUND.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RECORD_EXISTS, RECORD_OVERLAPS, EVIDENCE_TOO_WEAK, LIMIT_EXCEEDED, FOUR_EYES_REQUIRED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, REQUEST_ID_REUSED, INSUFFICIENT_BALANCE, POLICY_NOT_FOUND, ACCOUNT_CLOSED.
     """
 
     BatchSubmitRecords: grpc.UnaryUnaryMultiCallable[
@@ -51,7 +51,7 @@ class HoursServiceStub:
         timebank.ledger.v1.hours_service_pb2.ListRecordsResponse,
     ]
     """Lists records, newest entry first; members see their own, officers those of their units.
-    Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND.
+    Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND.
     """
 
     VerifyRecord: grpc.UnaryUnaryMultiCallable[
@@ -75,7 +75,7 @@ class HoursServiceStub:
         timebank.ledger.v1.record_pb2.ServiceRecord,
     ]
     """Resolves a dispute: the record stands and goes on, or is void.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, RECORD_OVERLAPS, INSUFFICIENT_BALANCE.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, RECORD_OVERLAPS, INSUFFICIENT_BALANCE, MEMBER_NOT_ACTIVE.
     """
 
     VoidRecord: grpc.UnaryUnaryMultiCallable[
@@ -91,7 +91,7 @@ class HoursServiceStub:
         timebank.ledger.v1.record_pb2.ServiceRecord,
     ]
     """Says how the spot check of a back-entry went; a failed one voids the record.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, INSUFFICIENT_BALANCE.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, INSUFFICIENT_BALANCE, MEMBER_NOT_ACTIVE.
     """
 
 class HoursServiceAsyncStub:
@@ -102,7 +102,7 @@ class HoursServiceAsyncStub:
         timebank.ledger.v1.record_pb2.ServiceRecord,
     ]
     """Submits a service record: a claim, or, from a service or operator, one that is attested already.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RECORD_EXISTS, RECORD_OVERLAPS, EVIDENCE_TOO_WEAK, LIMIT_EXCEEDED, FOUR_EYES_REQUIRED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, REQUEST_ID_REUSED, INSUFFICIENT_BALANCE, POLICY_NOT_FOUND.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RECORD_EXISTS, RECORD_OVERLAPS, EVIDENCE_TOO_WEAK, LIMIT_EXCEEDED, FOUR_EYES_REQUIRED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, REQUEST_ID_REUSED, INSUFFICIENT_BALANCE, POLICY_NOT_FOUND, ACCOUNT_CLOSED.
     """
 
     BatchSubmitRecords: grpc.aio.UnaryUnaryMultiCallable[
@@ -126,7 +126,7 @@ class HoursServiceAsyncStub:
         timebank.ledger.v1.hours_service_pb2.ListRecordsResponse,
     ]
     """Lists records, newest entry first; members see their own, officers those of their units.
-    Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND.
+    Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND.
     """
 
     VerifyRecord: grpc.aio.UnaryUnaryMultiCallable[
@@ -150,7 +150,7 @@ class HoursServiceAsyncStub:
         timebank.ledger.v1.record_pb2.ServiceRecord,
     ]
     """Resolves a dispute: the record stands and goes on, or is void.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, RECORD_OVERLAPS, INSUFFICIENT_BALANCE.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, RECORD_OVERLAPS, INSUFFICIENT_BALANCE, MEMBER_NOT_ACTIVE.
     """
 
     VoidRecord: grpc.aio.UnaryUnaryMultiCallable[
@@ -166,7 +166,7 @@ class HoursServiceAsyncStub:
         timebank.ledger.v1.record_pb2.ServiceRecord,
     ]
     """Says how the spot check of a back-entry went; a failed one voids the record.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, INSUFFICIENT_BALANCE.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, INSUFFICIENT_BALANCE, MEMBER_NOT_ACTIVE.
     """
 
 class HoursServiceServicer(metaclass=abc.ABCMeta):
@@ -179,7 +179,7 @@ class HoursServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.ledger.v1.record_pb2.ServiceRecord, collections.abc.Awaitable[timebank.ledger.v1.record_pb2.ServiceRecord]]:
         """Submits a service record: a claim, or, from a service or operator, one that is attested already.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RECORD_EXISTS, RECORD_OVERLAPS, EVIDENCE_TOO_WEAK, LIMIT_EXCEEDED, FOUR_EYES_REQUIRED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, REQUEST_ID_REUSED, INSUFFICIENT_BALANCE, POLICY_NOT_FOUND.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RECORD_EXISTS, RECORD_OVERLAPS, EVIDENCE_TOO_WEAK, LIMIT_EXCEEDED, FOUR_EYES_REQUIRED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, REQUEST_ID_REUSED, INSUFFICIENT_BALANCE, POLICY_NOT_FOUND, ACCOUNT_CLOSED.
         """
 
     @abc.abstractmethod
@@ -209,7 +209,7 @@ class HoursServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.ledger.v1.hours_service_pb2.ListRecordsResponse, collections.abc.Awaitable[timebank.ledger.v1.hours_service_pb2.ListRecordsResponse]]:
         """Lists records, newest entry first; members see their own, officers those of their units.
-        Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND.
+        Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND.
         """
 
     @abc.abstractmethod
@@ -239,7 +239,7 @@ class HoursServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.ledger.v1.record_pb2.ServiceRecord, collections.abc.Awaitable[timebank.ledger.v1.record_pb2.ServiceRecord]]:
         """Resolves a dispute: the record stands and goes on, or is void.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, RECORD_OVERLAPS, INSUFFICIENT_BALANCE.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, RECORD_OVERLAPS, INSUFFICIENT_BALANCE, MEMBER_NOT_ACTIVE.
         """
 
     @abc.abstractmethod
@@ -259,7 +259,7 @@ class HoursServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.ledger.v1.record_pb2.ServiceRecord, collections.abc.Awaitable[timebank.ledger.v1.record_pb2.ServiceRecord]]:
         """Says how the spot check of a back-entry went; a failed one voids the record.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, INSUFFICIENT_BALANCE.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, RECORD_NOT_FOUND, RECORD_STATE, SCOPE_MISSING, FOUR_EYES_REQUIRED, INSUFFICIENT_BALANCE, MEMBER_NOT_ACTIVE.
         """
 
 def add_HoursServiceServicer_to_server(servicer: HoursServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

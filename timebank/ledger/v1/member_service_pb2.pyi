@@ -651,7 +651,7 @@ class ErasePersonalDataResponse(google.protobuf.message.Message):
 
     TEXTS_FIELD_NUMBER: builtins.int
     texts: builtins.int
-    """Number of texts whose salts were destroyed too."""
+    """Number of texts that this call destroyed with their salts."""
     def __init__(
         self,
         *,

@@ -188,7 +188,7 @@ class MemberServiceServicer(object):
     def RecordDeath(self, request, context):
         """Records a death 身故: TIME goes to a spouse or direct relative with a registered family link, or to the public pool;
         POINTS lapse if the policy says so.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, SCOPE_MISSING, HOLDS_REMAIN.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, SCOPE_MISSING, HOLDS_REMAIN, POLICY_NOT_FOUND, ACCOUNT_CLOSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,7 +245,7 @@ class MemberServiceServicer(object):
 
     def TransferTime(self, request, context):
         """Gives TIME to a relative or friend, or to the public pool 公共时间池, as the policy allows.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, MOVEMENT_NOT_ALLOWED, INSUFFICIENT_BALANCE, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, MOVEMENT_NOT_ALLOWED, INSUFFICIENT_BALANCE, SCOPE_MISSING, ACCOUNT_CLOSED, ACCOUNT_FROZEN, POLICY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -253,7 +253,7 @@ class MemberServiceServicer(object):
 
     def GrantTime(self, request, context):
         """Gives TIME of the public pool to a key elder 重点老人, within what the policy gives and the pool must keep.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, MOVEMENT_NOT_ALLOWED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, MOVEMENT_NOT_ALLOWED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, SCOPE_MISSING, POLICY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

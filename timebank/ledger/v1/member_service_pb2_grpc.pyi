@@ -76,7 +76,7 @@ class MemberServiceStub:
     ]
     """Records a death 身故: TIME goes to a spouse or direct relative with a registered family link, or to the public pool;
     POINTS lapse if the policy says so.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, SCOPE_MISSING, HOLDS_REMAIN.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, SCOPE_MISSING, HOLDS_REMAIN, POLICY_NOT_FOUND, ACCOUNT_CLOSED.
     """
 
     ExportMember: grpc.UnaryUnaryMultiCallable[
@@ -133,7 +133,7 @@ class MemberServiceStub:
         timebank.ledger.v1.member_service_pb2.TransferTimeResponse,
     ]
     """Gives TIME to a relative or friend, or to the public pool 公共时间池, as the policy allows.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, MOVEMENT_NOT_ALLOWED, INSUFFICIENT_BALANCE, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, MOVEMENT_NOT_ALLOWED, INSUFFICIENT_BALANCE, SCOPE_MISSING, ACCOUNT_CLOSED, ACCOUNT_FROZEN, POLICY_NOT_FOUND.
     """
 
     GrantTime: grpc.UnaryUnaryMultiCallable[
@@ -141,7 +141,7 @@ class MemberServiceStub:
         timebank.ledger.v1.member_service_pb2.TransferTimeResponse,
     ]
     """Gives TIME of the public pool to a key elder 重点老人, within what the policy gives and the pool must keep.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, MOVEMENT_NOT_ALLOWED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, MOVEMENT_NOT_ALLOWED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, SCOPE_MISSING, POLICY_NOT_FOUND.
     """
 
     PutPersonalData: grpc.UnaryUnaryMultiCallable[
@@ -234,7 +234,7 @@ class MemberServiceAsyncStub:
     ]
     """Records a death 身故: TIME goes to a spouse or direct relative with a registered family link, or to the public pool;
     POINTS lapse if the policy says so.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, SCOPE_MISSING, HOLDS_REMAIN.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, SCOPE_MISSING, HOLDS_REMAIN, POLICY_NOT_FOUND, ACCOUNT_CLOSED.
     """
 
     ExportMember: grpc.aio.UnaryUnaryMultiCallable[
@@ -291,7 +291,7 @@ class MemberServiceAsyncStub:
         timebank.ledger.v1.member_service_pb2.TransferTimeResponse,
     ]
     """Gives TIME to a relative or friend, or to the public pool 公共时间池, as the policy allows.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, MOVEMENT_NOT_ALLOWED, INSUFFICIENT_BALANCE, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, MOVEMENT_NOT_ALLOWED, INSUFFICIENT_BALANCE, SCOPE_MISSING, ACCOUNT_CLOSED, ACCOUNT_FROZEN, POLICY_NOT_FOUND.
     """
 
     GrantTime: grpc.aio.UnaryUnaryMultiCallable[
@@ -299,7 +299,7 @@ class MemberServiceAsyncStub:
         timebank.ledger.v1.member_service_pb2.TransferTimeResponse,
     ]
     """Gives TIME of the public pool to a key elder 重点老人, within what the policy gives and the pool must keep.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, MOVEMENT_NOT_ALLOWED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, MOVEMENT_NOT_ALLOWED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, SCOPE_MISSING, POLICY_NOT_FOUND.
     """
 
     PutPersonalData: grpc.aio.UnaryUnaryMultiCallable[
@@ -406,7 +406,7 @@ class MemberServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[timebank.ledger.v1.member_pb2.Member, collections.abc.Awaitable[timebank.ledger.v1.member_pb2.Member]]:
         """Records a death 身故: TIME goes to a spouse or direct relative with a registered family link, or to the public pool;
         POINTS lapse if the policy says so.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, SCOPE_MISSING, HOLDS_REMAIN.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, SCOPE_MISSING, HOLDS_REMAIN, POLICY_NOT_FOUND, ACCOUNT_CLOSED.
         """
 
     @abc.abstractmethod
@@ -477,7 +477,7 @@ class MemberServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.ledger.v1.member_service_pb2.TransferTimeResponse, collections.abc.Awaitable[timebank.ledger.v1.member_service_pb2.TransferTimeResponse]]:
         """Gives TIME to a relative or friend, or to the public pool 公共时间池, as the policy allows.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, MOVEMENT_NOT_ALLOWED, INSUFFICIENT_BALANCE, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, FAMILY_LINK_MISSING, MOVEMENT_NOT_ALLOWED, INSUFFICIENT_BALANCE, SCOPE_MISSING, ACCOUNT_CLOSED, ACCOUNT_FROZEN, POLICY_NOT_FOUND.
         """
 
     @abc.abstractmethod
@@ -487,7 +487,7 @@ class MemberServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.ledger.v1.member_service_pb2.TransferTimeResponse, collections.abc.Awaitable[timebank.ledger.v1.member_service_pb2.TransferTimeResponse]]:
         """Gives TIME of the public pool to a key elder 重点老人, within what the policy gives and the pool must keep.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, MOVEMENT_NOT_ALLOWED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, MOVEMENT_NOT_ALLOWED, LIMIT_EXCEEDED, INSUFFICIENT_BALANCE, SCOPE_MISSING, POLICY_NOT_FOUND.
         """
 
     @abc.abstractmethod

@@ -87,7 +87,7 @@ class PolicyServiceServicer(object):
 
     def ReplayPolicy(self, request, context):
         """Applies a version adopted as a replay to a page of posted records of its time; call again until nothing is left.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, POLICY_NOT_FOUND.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, POLICY_NOT_FOUND, PAGE_TOKEN_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

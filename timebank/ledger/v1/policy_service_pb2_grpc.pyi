@@ -50,7 +50,7 @@ class PolicyServiceStub:
         timebank.ledger.v1.policy_service_pb2.ReplayPolicyResponse,
     ]
     """Applies a version adopted as a replay to a page of posted records of its time; call again until nothing is left.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, POLICY_NOT_FOUND.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, POLICY_NOT_FOUND, PAGE_TOKEN_MISMATCH.
     """
 
 class PolicyServiceAsyncStub:
@@ -85,7 +85,7 @@ class PolicyServiceAsyncStub:
         timebank.ledger.v1.policy_service_pb2.ReplayPolicyResponse,
     ]
     """Applies a version adopted as a replay to a page of posted records of its time; call again until nothing is left.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, POLICY_NOT_FOUND.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, POLICY_NOT_FOUND, PAGE_TOKEN_MISMATCH.
     """
 
 class PolicyServiceServicer(metaclass=abc.ABCMeta):
@@ -128,7 +128,7 @@ class PolicyServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.ledger.v1.policy_service_pb2.ReplayPolicyResponse, collections.abc.Awaitable[timebank.ledger.v1.policy_service_pb2.ReplayPolicyResponse]]:
         """Applies a version adopted as a replay to a page of posted records of its time; call again until nothing is left.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, POLICY_NOT_FOUND.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, POLICY_NOT_FOUND, PAGE_TOKEN_MISMATCH.
         """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

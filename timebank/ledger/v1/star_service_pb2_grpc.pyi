@@ -42,7 +42,7 @@ class StarServiceStub:
         timebank.ledger.v1.star_service_pb2.Star,
     ]
     """Closes the review 复核 that a correction opened: the star stays, or is lowered.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE, POLICY_NOT_FOUND.
     """
 
     SelectStar: grpc.UnaryUnaryMultiCallable[
@@ -50,7 +50,7 @@ class StarServiceStub:
         timebank.ledger.v1.star_service_pb2.Star,
     ]
     """Selects 评选 a member of four stars for the fifth, where the policy says so.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE, POLICY_NOT_FOUND.
     """
 
 class StarServiceAsyncStub:
@@ -77,7 +77,7 @@ class StarServiceAsyncStub:
         timebank.ledger.v1.star_service_pb2.Star,
     ]
     """Closes the review 复核 that a correction opened: the star stays, or is lowered.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE, POLICY_NOT_FOUND.
     """
 
     SelectStar: grpc.aio.UnaryUnaryMultiCallable[
@@ -85,7 +85,7 @@ class StarServiceAsyncStub:
         timebank.ledger.v1.star_service_pb2.Star,
     ]
     """Selects 评选 a member of four stars for the fifth, where the policy says so.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE, POLICY_NOT_FOUND.
     """
 
 class StarServiceServicer(metaclass=abc.ABCMeta):
@@ -118,7 +118,7 @@ class StarServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.ledger.v1.star_service_pb2.Star, collections.abc.Awaitable[timebank.ledger.v1.star_service_pb2.Star]]:
         """Closes the review 复核 that a correction opened: the star stays, or is lowered.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE, POLICY_NOT_FOUND.
         """
 
     @abc.abstractmethod
@@ -128,7 +128,7 @@ class StarServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.ledger.v1.star_service_pb2.Star, collections.abc.Awaitable[timebank.ledger.v1.star_service_pb2.Star]]:
         """Selects 评选 a member of four stars for the fifth, where the policy says so.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, STAR_STATE, POLICY_NOT_FOUND.
         """
 
 def add_StarServiceServicer_to_server(servicer: StarServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
