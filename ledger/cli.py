@@ -6,38 +6,41 @@ showing errors, which the root command does in one line.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from ledger.cli_certificates import app as certificates_app
+from ledger.cli_demo import app as demo_app
 from ledger.cli_export import app as export_app
 from ledger.cli_import import app as import_app
 from ledger.cli_ledgers import app as ledgers_app
+from ledger.cli_members import app as members_app
 from ledger.cli_options import (
     LEDGER,
+    ROWS_SHOWN,
     SERVER,
     AccountKindName,
     Connection,
     LedgerId,
+    Limit,
     Server,
     Token,
     UnitName,
     ask,
+    first,
     moment,
     zone_of,
 )
-from ledger.cli_policy import policy_app
+from ledger.cli_policy_versions import policy_app
 from ledger.cli_post import app as post_app
+from ledger.cli_records import app as records_app
 from ledger.cli_shown import accounts_table, balances_table, entries_table
+from ledger.cli_stars import app as stars_app
 from timebank.client import LedgerClient
 from timebank.client.views import AccountView, Balance, EntryView
 from timebank.errors import Reason, TimebankError
-
-ROWS_SHOWN = 50
-ROWS_SHOWN_MAX = 100_000
-_Item = TypeVar("_Item")
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 app.add_typer(post_app)
@@ -45,10 +48,11 @@ app.add_typer(ledgers_app)
 app.add_typer(import_app)
 app.add_typer(export_app)
 app.add_typer(policy_app)
-
-Limit = Annotated[
-    int, typer.Option("--limit", min=1, max=ROWS_SHOWN_MAX, help="Most rows to show 行数.")
-]
+app.add_typer(demo_app)
+app.add_typer(members_app)
+app.add_typer(records_app)
+app.add_typer(stars_app)
+app.add_typer(certificates_app)
 
 
 @app.command(
@@ -121,7 +125,7 @@ def entries(
 
     async def collect(client: LedgerClient) -> tuple[list[EntryView], str]:
         found = client.list_entries(account=account, cause=cause, oldest_first=oldest_first)
-        return await _first(found, limit), (await client.get_ledger()).time_zone
+        return await first(found, limit), (await client.get_ledger()).time_zone
 
     rows, zone = ask(Connection(server, token, ledger), collect)
     Console().print(entries_table(rows, zone_of(zone)))
@@ -151,20 +155,10 @@ def accounts(
             unit=None if unit is None else unit.unit,
             kind=None if kind is None else kind.kind,
         )
-        return await _first(found, limit)
+        return await first(found, limit)
 
     rows = ask(Connection(server, token, ledger), collect)
     Console().print(accounts_table(rows, f"Accounts 账户 of {ledger}"))
-
-
-async def _first(items: AsyncIterator[_Item], limit: int) -> list[_Item]:
-    """Takes the first items of a list that pages by itself."""
-    taken: list[_Item] = []
-    async for item in items:
-        taken.append(item)
-        if len(taken) == limit:
-            break
-    return taken
 
 
 def _refusal(message: str, field: str) -> TimebankError:

@@ -15,18 +15,17 @@ from ledger.domain.entry import (
 )
 from ledger.domain.hold import HoldKind, HoldState
 from ledger.leaf_facts import (
+    Fields,
     facts_from_message,
-    facts_to_message,
+    facts_to_fields,
     tallies_from_message,
-    tallies_to_message,
+    tallies_to_fields,
 )
 from timebank.ledger.v1 import entry_pb2
 from timebank.units import Unit
 
 _UNITS = {int(unit): unit for unit in Unit}
 _KINDS = {int(kind): kind for kind in EntryKind}
-_Lot = entry_pb2.LotChange
-_Posting = entry_pb2.Posting
 
 
 def encode(ledger_id: str, entry: Entry) -> bytes:
@@ -41,7 +40,9 @@ def encode(ledger_id: str, entry: Entry) -> bytes:
         caller=entry.caller,
         request_id=entry.request_id,
         request_fingerprint=entry.fingerprint,
-        postings=[_posting(posting) for posting in entry.postings],
+        postings=[_posting(posting) for posting in entry.postings],  # type: ignore[misc]  # fields of messages build them
+        facts=facts_to_fields(entry.facts) if entry.facts else (),  # type: ignore[arg-type]  # likewise
+        tallies=tallies_to_fields(entry.tallies) if entry.tallies else (),  # type: ignore[arg-type]  # likewise
     )
     if entry.natural_key:
         message.natural_key = entry.natural_key
@@ -61,32 +62,30 @@ def encode(ledger_id: str, entry: Entry) -> bytes:
         _add_facts(message, entry)
     for field, digest in entry.commitments:
         message.commitments.add(field=field, digest=digest)
-    if entry.facts or entry.tallies:
-        facts_to_message(message, entry.facts)
-        tallies_to_message(message, entry.tallies)
     return message.SerializeToString()
 
 
-def _posting(posting: Posting) -> entry_pb2.Posting:
+def _posting(posting: Posting) -> Fields:
+    """Gives the fields of a posting: protobuf builds it within its entry at once."""
     account_id, unit, amount, lots, earned = posting
     if lots:
-        return _Posting(
-            account_id=account_id,
-            unit=unit,  # type: ignore[arg-type]  # the domain's enum has the contract's numbers
-            amount=amount,
-            lots=[_lot(change) for change in lots],
-            earned=earned,
-        )
-    return _Posting(account_id=account_id, unit=unit, amount=amount, earned=earned)  # type: ignore[arg-type]  # likewise
+        return {
+            "account_id": account_id,
+            "unit": unit,
+            "amount": amount,
+            "lots": [_lot(change) for change in lots],
+            "earned": earned,
+        }
+    return {"account_id": account_id, "unit": unit, "amount": amount, "earned": earned}
 
 
-def _lot(change: LotChange) -> entry_pb2.LotChange:
+def _lot(change: LotChange) -> Fields:
     expires_us, remaining, reserved = change
-    return _Lot(
-        expire_time_us=0 if expires_us == NEVER_US else expires_us,
-        remaining=remaining,
-        reserved=reserved,
-    )
+    return {
+        "expire_time_us": 0 if expires_us == NEVER_US else expires_us,
+        "remaining": remaining,
+        "reserved": reserved,
+    }
 
 
 def _hold_change(change: HoldChange) -> entry_pb2.HoldChange:
@@ -99,7 +98,7 @@ def _hold_change(change: HoldChange) -> entry_pb2.HoldChange:
         captured=change.captured,
         released=change.released,
         expire_time_us=change.expires_us,
-        lots=[_lot(lot) for lot in change.lots],
+        lots=[_lot(lot) for lot in change.lots],  # type: ignore[misc]  # likewise
     )
 
 

@@ -21,16 +21,6 @@ _FIELDS: dict[type, str] = {
     f.NoShow: "no_show",
     f.CertificateRow: "certificate",
 }
-_MESSAGES: dict[type, Any] = {
-    f.Member: fact_pb2.MemberFact,
-    f.Record: fact_pb2.RecordFact,
-    f.PolicyRow: fact_pb2.PolicyFact,
-    f.Star: fact_pb2.StarFact,
-    f.FamilyLink: fact_pb2.FamilyLinkFact,
-    f.Evaluation: fact_pb2.EvaluationFact,
-    f.NoShow: fact_pb2.NoShowFact,
-    f.CertificateRow: fact_pb2.CertificateFact,
-}
 _CLASSES: dict[str, Any] = {name: cls for cls, name in _FIELDS.items()}
 _ENUMS: dict[tuple[type, str], type[enum.IntEnum]] = {
     (f.Member, "state"): f.MemberState,
@@ -52,27 +42,29 @@ def _plan(cls: Any) -> list[tuple[str, type[enum.IntEnum] | None, bool]]:
 _PLANS = {cls: _plan(cls) for cls in _FIELDS}
 
 
-def facts_to_message(message: entry_pb2.Entry, facts: Iterable[f.Fact]) -> None:
-    """Adds facts to an entry."""
+Fields = dict[str, Any]
+"""Fields of a message by name: protobuf builds messages within messages from them at once."""
+
+
+def facts_to_fields(facts: Iterable[f.Fact]) -> list[Fields]:
+    """Gives the facts of an entry as fields."""
+    found = []
     for fact in facts:
-        cls = type(fact)
-        said: dict[str, Any] = {
+        said: Fields = {
             name: value for name, value in zip(fact._fields, fact, strict=True) if value
         }
         if "parts" in said:
-            said["parts"] = [_part_message(part) for part in said["parts"]]
-        message.facts.append(fact_pb2.Fact(**{_FIELDS[cls]: _MESSAGES[cls](**said)}))
+            said["parts"] = [part._asdict() for part in said["parts"]]
+        found.append({_FIELDS[type(fact)]: said})
+    return found
 
 
-def tallies_to_message(message: entry_pb2.Entry, tallies: Iterable[tuple[f.TallyKey, int]]) -> None:
-    """Adds changes of running sums to an entry."""
-    change = fact_pb2.TallyChange
-    message.tallies.extend(
-        [
-            change(subject=subject, name=name, period=period, amount=amount)
-            for (subject, name, period), amount in tallies
-        ]
-    )
+def tallies_to_fields(tallies: Iterable[tuple[f.TallyKey, int]]) -> list[Fields]:
+    """Gives the changes of running sums of an entry as fields."""
+    return [
+        {"subject": subject, "name": name, "period": period, "amount": amount}
+        for (subject, name, period), amount in tallies
+    ]
 
 
 def facts_from_message(message: entry_pb2.Entry) -> tuple[f.Fact, ...]:
@@ -99,21 +91,6 @@ def fact_from_message(item: fact_pb2.Fact) -> f.Fact:
         values.append(value)
     fact: f.Fact = cls(*values)
     return fact
-
-
-def _part_message(part: f.RecordPart) -> fact_pb2.RecordPart:
-    start_us, end_us, day, minutes, version, time, pool_time, points, expire_us = part
-    return fact_pb2.RecordPart(
-        start_us=start_us,
-        end_us=end_us,
-        day=day,
-        minutes=minutes,
-        version=version,
-        time=time,
-        pool_time=pool_time,
-        points=points,
-        points_expire_us=expire_us,
-    )
 
 
 def _part(part: fact_pb2.RecordPart) -> f.RecordPart:

@@ -86,14 +86,23 @@ async def list_newest(
     reader: AsyncEngine, ledger_no: int, kind: FactKind, wanted: FactFilter, limit: int
 ) -> list[FactLeaf]:
     """Lists facts by parent and state, newest entry first."""
-    query = _facts(ledger_no, kind)
+    chosen = sa.select(_F.fact_id, _F.log_index).where(
+        _F.ledger_no == ledger_no, _F.kind == int(kind)
+    )
     if wanted.parents is not None:
-        query = query.where(_F.parent.in_(wanted.parents))
+        chosen = chosen.where(_F.parent.in_(wanted.parents))
     if wanted.states:
-        query = query.where(_F.state.in_(wanted.states))
+        chosen = chosen.where(_F.state.in_(wanted.states))
     if wanted.before is not None:
-        query = query.where(_F.log_index < wanted.before)
-    query = query.order_by(_F.log_index.desc(), _F.fact_id).limit(limit)
+        chosen = chosen.where(_F.log_index < wanted.before)
+    # Chosen before the entries are looked at: SQLite would begin with them.
+    page = chosen.order_by(_F.log_index.desc(), _F.fact_id).limit(limit).subquery()
+    query = (
+        sa.select(page.c.fact_id, page.c.log_index, _E.leaf)
+        .select_from(page.join(schema.entries, _E.log_index == page.c.log_index))
+        .where(_E.ledger_no == ledger_no)
+        .order_by(page.c.log_index.desc(), page.c.fact_id)
+    )
     return [FactLeaf(*row) for row in await _all(reader, query)]
 
 

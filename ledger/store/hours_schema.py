@@ -35,6 +35,8 @@ facts = Table(
     Index("facts_by_parent", "ledger_no", "kind", "parent", "from_us"),
     # Lists records and stars that stand so, newest first.
     Index("facts_by_state", "ledger_no", "kind", "state", "log_index"),
+    # Lists records and certificates, newest first.
+    Index("facts_by_entry", "ledger_no", "kind", "log_index"),
     sqlite_with_rowid=False,
     info={"role": PROJECTION},
 )

@@ -45,6 +45,7 @@ STEPS = {
     "holidays": 1,
     "leaf": 1,
     "store": 2,
+    "sample": 3,
     "migrations": 2,
     "sequencer": 3,
     "batch": 3,
