@@ -20,6 +20,8 @@ MINUTE_US = 60_000_000
 AUTO_CLOSED_AFTER_US = 6 * 3_600 * 1_000_000
 """Who did not check out is checked out so long after the planned end."""
 CONTENT_BYTES = 16
+SHORT = 40
+"""Texts that together are no longer than this are none too long."""
 VERIFIERS_MAX, EXTERNAL_IDS_MAX = 5, 5
 DATE_ONLY_MINUTES_MAX = 720
 BONUSES = ("TEAM_LEAD", "REFERRAL")
@@ -81,8 +83,9 @@ def _content(command: SubmitRecord) -> bytes:
 
 
 def _record(submitter: Submitter, record_id: str, message: record_pb2.ServiceRecord) -> Record:
-    texts = {field: getattr(message, field) for field in _TEXT_LIMITS}
-    check_texts((f"record.{name}", text, _TEXT_LIMITS[name]) for name, text in texts.items())
+    texts = message.activity + message.place + message.need_type + message.skill
+    if len(texts) > SHORT or not texts.isprintable():
+        _check_record_texts(message)
     if not message.activity.strip():
         raise invalid("record.activity", "expected the name of the activity")
     if not _ORGANIZER.fullmatch(message.organizer):
@@ -132,6 +135,12 @@ def _record(submitter: Submitter, record_id: str, message: record_pb2.ServiceRec
         external_ids=_external_ids(message),
         bonuses=tuple(one_of("record.bonuses", item, BONUSES) for item in message.bonuses[:2]),
     )
+
+
+def _check_record_texts(message: record_pb2.ServiceRecord) -> None:
+    """Says which texts are too long or hold control characters, if any."""
+    texts = {field: getattr(message, field) for field in _TEXT_LIMITS}
+    check_texts((f"record.{name}", text, _TEXT_LIMITS[name]) for name, text in texts.items())
 
 
 def _times(submitter: Submitter, message: record_pb2.ServiceRecord) -> tuple[int, int, bool]:
@@ -198,7 +207,8 @@ def _superseded(ledger_id: str, record_id: str, name: str) -> str:
 def _external_ids(message: record_pb2.ServiceRecord) -> tuple[str, ...]:
     if len(message.external_ids) > EXTERNAL_IDS_MAX:
         raise invalid("record.external_ids", f"expected at most {EXTERNAL_IDS_MAX}")
-    check_texts(("record.external_ids", item, 64) for item in message.external_ids)
+    if message.external_ids:
+        check_texts(("record.external_ids", item, 64) for item in message.external_ids)
     return tuple(message.external_ids)
 
 

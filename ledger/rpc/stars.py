@@ -99,8 +99,7 @@ class StarRpcs(StarServiceServicer):
 
 
 def _read_to_wire(ledger_id: str, read: StarRead) -> star_service_pb2.Star:
-    progress, standing = read.progress(), read.standing
-    reasons, reasons_zh = read.reasons()
+    (progress, reasons, reasons_zh), standing = read.told(), read.standing
     quality = standing.quality if standing is not None else None
     return star_service_pb2.Star(
         name=f"ledgers/{ledger_id}/members/{read.member.member_id}/star",

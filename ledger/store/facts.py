@@ -45,6 +45,17 @@ WHERE a.ledger_no = :ledger AND a.account_id = k.k0
 AND n.ledger_no = :ledger AND n.account_no = a.account_no"""
 
 
+_BATCH = """SELECT h.batch_id FROM k CROSS JOIN heads h
+WHERE h.ledger_no = :ledger AND h.ledger_no = k.k0"""
+
+
+def read_batch_id(ledger_no: int) -> Plan[bytes]:
+    """Reads the id of the batch that was committed last: while it stands, nothing has changed."""
+    rows = yield Read(_BATCH, ("int64",), [(ledger_no,)])
+    found: bytes = rows[0][0]
+    return found
+
+
 class Found(NamedTuple):
     """What was looked up for some wants; `facts` are (kind, id, leaf)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import NamedTuple
 
 from ledger.domain.facts import FactKind, Member, Star
@@ -13,18 +14,27 @@ from ledger.domain.record_posting import PENDING_POINTS
 from ledger.domain.register import NotLoaded, Wants
 from ledger.domain.star_changes import standing_now, touch_star
 from ledger.domain.star_rules import Progress, Standing, explain, explain_zh, next_star
-from ledger.domain.star_tables import StarTable
 from ledger.domain.working_days import NO_HOLIDAYS
 from ledger.leaf_facts import known_in
 from ledger.store import hours_reads
 from ledger.store.dialects import open_read_session
-from ledger.store.facts import look_up, take_found
+from ledger.store.facts import look_up, read_batch_id, take_found
 from ledger.usecases.hours import may_see_member, stated_in
 from ledger.usecases.ledgers import Handle, Ledgers
 from ledger.usecases.lookups import SharedLookup
 from timebank.auth import Principal, PrincipalKind
 
 ROUNDS_MAX = 6
+KEPT_MAX = 100_000
+"""Facts that are kept between look-ups, at most."""
+
+
+class Told(NamedTuple):
+    """What a standing means: the way to the next star, and the reasons."""
+
+    progress: Progress | None
+    reasons: tuple[str, ...]
+    reasons_zh: tuple[str, ...]
 
 
 class StarRead(NamedTuple):
@@ -33,21 +43,21 @@ class StarRead(NamedTuple):
     member: Member
     star: Star
     version: PolicyVersion | None
-    table: StarTable | None
     standing: Standing | None
     pending_points: int
 
-    def progress(self) -> Progress | None:
-        """Gives what the next star still needs."""
-        if self.table is None or self.standing is None:
-            return None
-        return next_star(self.table, self.standing)
+    def told(self) -> Told:
+        """Gives what the next star still needs, and the reasons in English and Chinese."""
+        if self.version is None or self.standing is None:
+            return Told(None, (), ())
+        return _told(self.version.policy.stars_json, self.standing)
 
-    def reasons(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Explains the star in English and Chinese."""
-        if self.table is None or self.standing is None:
-            return (), ()
-        return explain(self.table, self.standing), explain_zh(self.table, self.standing)
+
+@functools.lru_cache(maxsize=8192)
+def _told(stars_json: str, standing: Standing) -> Told:
+    """Words a standing once: the same members are asked about again and again."""
+    table = star_table_of(stars_json)
+    return Told(next_star(table, standing), explain(table, standing), explain_zh(table, standing))
 
 
 class Stars:
@@ -59,6 +69,7 @@ class Stars:
         self._session = open_read_session(ledgers.world.databases)
         self._session_free = asyncio.Lock()
         self._lookups: dict[int, SharedLookup[StarRead]] = {}
+        self._states: dict[int, tuple[bytes, Projections]] = {}
 
     async def get(self, handle: Handle, member_id: str, principal: Principal) -> StarRead:
         """Reads a star. Raises MEMBER_NOT_FOUND, also for a member the caller may not see."""
@@ -81,7 +92,7 @@ class Stars:
         return may_see_member(principal, member)
 
     async def _load(self, handle: Handle, member_ids: list[str]) -> dict[str, StarRead]:
-        state = Projections(LedgerState(handle.ledger_id, time_zone=handle.time_zone))
+        state = await self._state(handle)
         now_us = self._ledgers.world.clock.now_us()
         view = View(state, now_us, NO_HOLIDAYS, reads_only=True)
         for _ in range(ROUNDS_MAX):
@@ -97,6 +108,16 @@ class Stars:
                 found = await self._session.run(handle.ledger_no, look_up(view.wants))
             take_found(state, view.wants, found, known_in)
         raise NotLoaded("a star wants more look-ups than there are")
+
+    async def _state(self, handle: Handle) -> Projections:
+        """Gives what earlier look-ups found, while nobody has written since."""
+        async with self._session_free:
+            batch_id = await self._session.run(handle.ledger_no, read_batch_id(handle.ledger_no))
+        known = self._states.get(handle.ledger_no)
+        if known is None or known[0] != batch_id or len(known[1].register.facts) > KEPT_MAX:
+            state = Projections(LedgerState(handle.ledger_id, time_zone=handle.time_zone))
+            known = self._states[handle.ledger_no] = (batch_id, state)
+        return known[1]
 
     async def page(
         self, handle: Handle, *, after: tuple[int, str], star_min: int, limit: int
@@ -130,9 +151,8 @@ def _read(view: View, member_id: str) -> StarRead | None:
         if item.from_us <= view.now_us < item.to_us:
             version = item
     if version is None:
-        return StarRead(known.fact, Star(group[0].member_id), None, None, None, pending)
+        return StarRead(known.fact, Star(group[0].member_id), None, None, pending)
     star = view.star(group[0].member_id)
     table = star_table_of(version.policy.stars_json)
-    return StarRead(
-        known.fact, star, version, table, standing_now(view, table, group, star), pending
-    )
+    standing = standing_now(view, table, group, star)
+    return StarRead(known.fact, star, version, standing, pending)
