@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 from ledger import leaf
 from ledger.domain.book import Book
-from ledger.domain.commands import Request
+from ledger.domain.commands import Command, Request
 from ledger.domain.entry import Entry, EntryKind
 from ledger.domain.fold import LedgerState
-from ledger.domain.hours_commands import is_hours_command
+from ledger.domain.hours_commands import SubmitRecord, is_hours_command
 from ledger.domain.hours_view import Who
 from ledger.domain.hours_wants import want
 from ledger.domain.outcomes import Outcome, Recorded, Written, natural_name
-from ledger.domain.register import NotLoaded, Wants
+from ledger.domain.register import Wants
 from ledger.domain.working_days import NO_HOLIDAYS, Holidays
 from ledger.memory import Memory, load_texts, restore_memory, wanted_by
 from ledger.store.batches import (
@@ -31,6 +31,8 @@ from ledger.store.facts import look_up
 from timebank.clock import Clock
 from timebank.errors import Reason, TimebankError, decode_error, encode_error
 
+FOLLOWERS_MAX = 16
+"""Entries of one request about members that a repeated answer looks at."""
 LOOKUP_ROUNDS_MAX = 10
 """A member, its root, its duplicates, its records, what these supersede: five at most."""
 
@@ -95,14 +97,14 @@ class Batch:
         )
         await self._load(session, memory, book, opened)
         await self._look_up(session, memory, book, self._requests)
+        register = memory.state.register
+        known = register.policies_changed, register.members_changed
         for request in self._requests:
-            try:
-                outcome = book.execute(request)
-            except NotLoaded:
-                # An earlier request of the batch made what this one is about.
+            changed = (register.policies_changed, register.members_changed) != known
+            if book.written and (changed or not _is_plain(request.commands[0])):
+                # An earlier request of the batch may have made what this one is about.
                 await self._look_up(session, memory, book, [request])
-                outcome = book.execute(request)
-            self.outcomes.append(outcome)
+            self.outcomes.append(book.execute(request))
         if not book.written and not book.declines:
             await session.rollback()
             memory.settle(memory.head, accounts_max=self._limits.accounts_cached_max)
@@ -200,7 +202,7 @@ class Batch:
         indexes: list[int] = []
         naturals = {name: leaf.decode(data) for name, data in opened.entries_by_natural.items()}
         for request in self._requests:
-            count = len(request.commands)
+            count = _entries_max(request)
             entry = earlier.get(request.key) if earlier else None
             if entry is not None:
                 indexes.extend(range(entry.log_index, entry.log_index + count))
@@ -220,8 +222,7 @@ class Batch:
         for request in self._requests:
             entry = earlier.get(request.key)
             if entry is not None:
-                indexes = range(entry.log_index, entry.log_index + len(request.commands))
-                chain = tuple(book.originals[i] for i in indexes if i in book.originals)
+                chain = _chain_of(book, entry, _entries_max(request))
                 book.recorded[request.key] = Recorded(entry.fingerprint, Outcome(chain))
             declined = opened.declines.get(request.key)
             if declined is not None:
@@ -253,6 +254,29 @@ class Batch:
         await session.run(self._ledger_no, plan, commit=True)
         memory.settle(head, accounts_max=self._limits.accounts_cached_max)
         return memory
+
+
+def _entries_max(request: Request) -> int:
+    """Gives how many entries a request may have made, as far as its answer needs them."""
+    return FOLLOWERS_MAX if is_hours_command(request.commands[0]) else len(request.commands)
+
+
+def _chain_of(book: Book, first: Entry, entries_max: int) -> tuple[Entry, ...]:
+    """Gives the entries of one request: they follow each other and share its id."""
+    chain = [first]
+    for index in range(first.log_index + 1, first.log_index + entries_max):
+        entry = book.originals.get(index)
+        if entry is None or entry.request_id != first.request_id or not entry.chain_position:
+            break
+        chain.append(entry)
+    return tuple(chain)
+
+
+def _is_plain(command: Command) -> bool:
+    """Says whether a command needs what it says itself, whatever the batch did before."""
+    return not is_hours_command(command) or (
+        type(command) is SubmitRecord and not command.record.supersedes
+    )
 
 
 def _earlier_entries(opened: Opened) -> dict[bytes, Entry]:

@@ -8,13 +8,20 @@ data, and nothing of the log. HKDF-SHA-256 (RFC 5869) with a label gives each us
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from timebank.key_files import SECRET_MODE, exclusive, read_secret, unusable, write_file
+from timebank.key_files import (
+    DIRECTORY_MODE,
+    SECRET_MODE,
+    read_secret,
+    unusable,
+    write_file,
+)
 
 SECRET_FILE = "deployment.secret"
 SECRET_BYTES = 32
@@ -33,9 +40,7 @@ class SecretKeys:
         """Reads the secret, or makes it. Raises SIGNER_UNAVAILABLE when the file is unusable."""
         path = directory / SECRET_FILE
         if not path.exists():
-            with exclusive(path):
-                if not path.exists():
-                    write_file(path, secrets.token_hex(SECRET_BYTES) + "\n", SECRET_MODE)
+            _make(path)
         try:
             secret = bytes.fromhex(read_secret(path).strip())
         except ValueError as error:
@@ -51,3 +56,18 @@ class SecretKeys:
 
     def __repr__(self) -> str:
         return "SecretKeys()"
+
+
+def _make(path: Path) -> None:
+    """Makes the file, unless another process is faster: the first one that is whole stays."""
+    own = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        write_file(own, secrets.token_hex(SECRET_BYTES) + "\n", SECRET_MODE)
+        os.link(own, path)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise unusable(path, f"cannot be made ({error.strerror})") from error
+    finally:
+        own.unlink(missing_ok=True)

@@ -14,7 +14,8 @@ from ledger.domain.evaluation import quality_of
 from ledger.domain.facts import FactKind, Member, MemberState, PolicyRow, Star
 from ledger.domain.fold import Projections
 from ledger.domain.hours_view import policy_of, star_table_of
-from ledger.domain.register import RATING_COUNT, RATING_SUM
+from ledger.domain.register import RATERS, RATING_COUNT, RATING_SUM
+from ledger.domain.star_changes import by_raters
 from ledger.domain.star_rules import Standing, earned_star
 from ledger.domain.star_tables import Role, Scope, StarTable
 
@@ -66,7 +67,8 @@ def _check(
         if table.scope is Scope.YEAR:
             return
         given.append(earned_star(table, _standing(state, table, group, star, earned)))
-    if star.star in given or (star.star > max(given) and (star.under_review or star.kept)):
+    above = star.under_review or star.kept
+    if any(star.star == number or (above and star.star > number) for number in given):
         return
     raise differs(
         "stars",
@@ -93,7 +95,8 @@ def _standing(
         )
         for role in Role
     }
-    quality = quality_of(table, sums)
+    raters = _tally(state, group, RATERS, "")
+    quality = by_raters(table, quality_of(table, sums), raters)
     return Standing(
         max(hours, 0),
         max(points, 0),

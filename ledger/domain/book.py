@@ -20,6 +20,7 @@ from ledger.domain.hold import Hold
 from ledger.domain.hours_commands import HoursCommand, SubmitRecord, is_hours_command
 from ledger.domain.hours_decisions import decide
 from ledger.domain.hours_view import View, Who
+from ledger.domain.hours_wants import taken_from
 from ledger.domain.movements import SYSTEM_ACCOUNTS
 from ledger.domain.outcomes import (
     Decline,
@@ -347,7 +348,7 @@ class Book:
             case c.ExpireDue():
                 return list(command.account_ids)
             case _:
-                return []
+                return taken_from(self._view, command) if is_hours_command(command) else []
 
     def _accounts_of_hold(self, hold_id: str) -> list[str]:
         hold = self.state.holds.get(hold_id)

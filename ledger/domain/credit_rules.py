@@ -78,11 +78,10 @@ class Split(NamedTuple):
 
 def split_of(view: View, record: Record) -> Split:
     """Splits a record, once a batch. Raises VALIDATION_FAILED for what the policy cannot take."""
-    # What the policy sees of a record is the same while it goes its way, but for its relation.
-    key = (record.record_id, record.relative, record.minutes, record.evidence)
+    service = service_of(record)
+    key = (service, view.state.register.policies_changed)
     split = view.splits.get(key)
     if split is None:
-        service = service_of(record)
         pieces = split_service(view.timeline(), service, view.zone)
         split = view.splits[key] = Split(service, pieces, keys_of(pieces, service))
     assert isinstance(split, Split), "only splits are kept there"
@@ -104,7 +103,7 @@ def credit_of(view: View, record: Record, *, without: Tallies = ()) -> Credit:
     for (_, name, period), amount in without:
         if (name, period) in sums:
             sums[name, period] -= amount
-    stored = view.account(root.time_account).posted
+    stored = sum(view.account(member.time_account).posted for member in group)
     earned = earn_pieces(pieces, service, zone=view.zone, tallies=sums, stored_time=stored)
     payer = policy.time_payer
     if payer is TimePayer.BENEFICIARY and not record.beneficiary:

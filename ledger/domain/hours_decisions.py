@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from ledger.domain import evaluation_rules, member_rules, policy_rules, record_rules, time_gifts
 from ledger.domain import hours_commands as h
-from ledger.domain import member_rules, policy_rules, record_rules, time_gifts
 from ledger.domain.calendar import from_us, zone_of
 from ledger.domain.certificate_rules import decide_issue, decide_revoke
 from ledger.domain.decisions import Decision
@@ -63,7 +63,7 @@ def _decide_member(
         case h.RegisterMember():
             yield from member_rules.decide_register(view, command, new_id)
         case h.ChangeMember():
-            yield member_rules.decide_change(view, command)
+            yield from member_rules.decide_change(view, command)
         case h.SetMemberState():
             yield from member_rules.decide_state(view, command)
         case h.ComeOfAge():
@@ -77,7 +77,7 @@ def _decide_member(
         case h.ReportNoShow():
             yield from member_rules.decide_no_show(view, command)
         case h.EvaluateMember():
-            yield from member_rules.decide_evaluation(view, command, quarter_of(view))
+            yield from evaluation_rules.decide_evaluation(view, command, quarter_of(view))
         case h.RecordDeath():
             yield from member_rules.decide_death(view, command)
         case h.ExportMember():

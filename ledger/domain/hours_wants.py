@@ -13,9 +13,11 @@ from ledger.domain import member_rules as m
 from ledger.domain.back_entries import day_and_week, recorder_keys
 from ledger.domain.calendar import year_of
 from ledger.domain.credit_rules import split_of
-from ledger.domain.facts import CertificateRow, FactKind, Member, Record, link_id
-from ledger.domain.hours_view import View
+from ledger.domain.evaluation_rules import evaluation_id
+from ledger.domain.facts import CertificateRow, FactKind, Member, Record, RecordState, link_id
+from ledger.domain.hours_view import MEMBERS, View
 from ledger.domain.record_rules import DATE_ONLY
+from ledger.domain.register import RATING_ROLES
 from ledger.domain.service_split import day_of
 from ledger.domain.star_changes import touch_star
 from ledger.domain.time_gifts import GRANTED
@@ -78,9 +80,7 @@ def _member_command(view: View, command: h.HoursCommand) -> None:
             name = m.no_show_tally(malicious=command.malicious)
             _tallies(view, group, [(name, command.day[:4])])
         case h.EvaluateMember():
-            view.touch(FactKind.EVALUATION, m.evaluation_id(command))
-            view.touch(FactKind.EVALUATION, m.mutual_id(command))
-            view.touch_person(command.rater)
+            _evaluations(view, command, group)
         case h.RecordDeath() | h.TransferTime():
             other = command.heir if isinstance(command, h.RecordDeath) else command.to
             if other:
@@ -91,6 +91,20 @@ def _member_command(view: View, command: h.HoursCommand) -> None:
             _tallies(view, group, [(GRANTED, year)])
         case _:
             pass
+
+
+def _evaluations(view: View, command: h.EvaluateMember, group: list[Member]) -> None:
+    """Wants what the rater said of the volunteer in any role, and the other way round."""
+    rater = command.rater
+    if rater.startswith(MEMBERS):
+        raters = view.touch_group(rater.removeprefix(MEMBERS))
+        if not raters or not group:
+            return
+        rater = MEMBERS + raters[0].member_id
+        back = evaluation_id(raters[0].member_id, command.role, MEMBERS + group[0].member_id)
+        view.touch(FactKind.EVALUATION, back)
+    for role in RATING_ROLES if group else ():
+        view.touch(FactKind.EVALUATION, evaluation_id(group[0].member_id, role, rater))
 
 
 def _both(first: list[Member], second: list[Member]) -> list[Member]:
@@ -120,7 +134,7 @@ def _record(view: View, record: Record) -> None:
     touch_star(view, group)
     for member in group:
         view.touch_span((member.member_id, record.started_us, record.ended_us))
-        if record.supersedes or record.parts:
+        if record.supersedes or record.state is RecordState.POSTED:
             for number in view.touch_list(FactKind.CERTIFICATE, member.member_id):
                 view.touch(FactKind.CERTIFICATE, number)
     _credited(view, record)
@@ -156,3 +170,31 @@ def _tallies(view: View, group: list[Member], names: Sequence[tuple[str, str]]) 
     for member in group:
         for name, period in names:
             view.touch_tally((member.member_id, name, period))
+
+
+def taken_from(view: View, command: h.HoursCommand) -> list[str]:
+    """Names the accounts that a command may take POINTS or TIME from: what is due there is entered
+    first.
+    """
+    match command:
+        case h.RecordDeath() | h.ExportMember():
+            return _accounts(view, command.member_id)
+        case h.VoidRecord() | h.ReapplyPolicy():
+            return _accounts_of_record(view, command.record_id)
+        case h.SubmitRecord() if command.record.supersedes:
+            return _accounts_of_record(view, command.record.supersedes)
+        case _:
+            return []
+
+
+def _accounts_of_record(view: View, record_id: str) -> list[str]:
+    known = view.state.register.facts.get((FactKind.RECORD, record_id))
+    record = known.fact if known is not None else None
+    if not isinstance(record, Record) or not record.credited_to:
+        return []
+    return _accounts(view, record.credited_to)
+
+
+def _accounts(view: View, member_id: str) -> list[str]:
+    members = view.touch_group(member_id)
+    return [name for item in members for name in (item.time_account, item.points_account)]

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ledger.domain import hours_commands as h
-from ledger.domain.account import AccountKind, AccountState, LotChange, take_unreserved
+from ledger.domain.account import AccountKind, AccountState, take_unreserved
 from ledger.domain.account_rules import account_fact
 from ledger.domain.calendar import year_of
 from ledger.domain.decisions import Decision, check_open
 from ledger.domain.entry import AccountFact, EntryKind, Posting
 from ledger.domain.facts import (
-    Evaluation,
     FactKind,
     FamilyLink,
     Member,
@@ -24,10 +23,9 @@ from ledger.domain.facts import (
     NoShow,
     link_id,
 )
-from ledger.domain.hours_view import MEMBERS, View, in_units, member_not_found
+from ledger.domain.hours_view import View, in_units
 from ledger.domain.policy import DeathPoints, DeathTime
 from ledger.domain.posting_rules import check_overflow
-from ledger.domain.register import RATING_COUNT, RATING_SUM
 from ledger.domain.star_changes import star_decisions
 from timebank.errors import Reason, TimebankError
 from timebank.units import Unit
@@ -61,18 +59,29 @@ def decide_register(
         points_account=accounts[Unit.POINTS],
     )
     yield Decision(EntryKind.MEMBER_REGISTERED, facts=(registered,), natural_key=member.member_id)
+    held_back = member.adult_from_us > view.now_us and not _minors_redeem(view)
     for unit, account_id in accounts.items():
+        spends_not = held_back and unit is Unit.POINTS
         fact = AccountFact(
             account_id,
             member.member_id,
             unit,
             AccountKind.MEMBER,
-            AccountState.ACTIVE,
+            AccountState.FROZEN if spends_not else AccountState.ACTIVE,
             0,
             None,
             0,
         )
         yield Decision(EntryKind.ACCOUNT_OPENED, account=fact)
+
+
+def _minors_redeem(view: View) -> bool:
+    """Says whether the policy in force, if there is one, lets minors spend POINTS."""
+    return any(
+        version.policy.minors_redeem
+        for version in view.timeline()
+        if version.from_us <= view.now_us < version.to_us
+    )
 
 
 def _check_unit(view: View, member: Member) -> None:
@@ -121,8 +130,8 @@ def check_state(member: Member, *states: MemberState) -> Member:
     return member
 
 
-def decide_change(view: View, command: h.ChangeMember) -> Decision:
-    """Replaces fields of a member."""
+def decide_change(view: View, command: h.ChangeMember) -> Iterator[Decision]:
+    """Replaces fields of a member; the POINTS of a minor are held back, those of an adult not."""
     member = active(view, command.member_id, MemberState.ACTIVE, MemberState.SUSPENDED)
     changes: dict[str, Any] = dict(command.changes)
     officer = changes.get("officer", member.officer)
@@ -137,7 +146,12 @@ def decide_change(view: View, command: h.ChangeMember) -> Decision:
     if changed.home_unit != member.home_unit:
         _check_unit(view, changed)
     check_guardian(view, changed)
-    return Decision(EntryKind.MEMBER_CHANGED, facts=(changed,))
+    yield Decision(EntryKind.MEMBER_CHANGED, facts=(changed,))
+    was, now = member.adult_from_us > view.now_us, changed.adult_from_us > view.now_us
+    if now and not was and not _minors_redeem(view):
+        yield from frozen(view, member.points_account)
+    elif was and not now:
+        yield from thawed(view, member.points_account)
 
 
 def decide_state(view: View, command: h.SetMemberState) -> Iterator[Decision]:
@@ -157,6 +171,7 @@ def decide_come_of_age(view: View, command: h.ComeOfAge) -> Iterator[Decision]:
     if member.adult_from_us and member.adult_from_us <= view.now_us:
         adult = member._replace(adult_from_us=0, guardian="", guardian_consent=False)
         yield Decision(EntryKind.MEMBER_CHANGED, facts=(adult,))
+        yield from thawed(view, member.points_account)
 
 
 def decide_merge(view: View, command: h.MergeMember) -> Iterator[Decision]:
@@ -178,6 +193,7 @@ def decide_unmerge(view: View, command: h.UnmergeMember) -> Iterator[Decision]:
     """Undoes a merge; what was credited meanwhile stays with the root."""
     member = active(view, command.member_id, MemberState.MERGED)
     root_id = member.merged_into
+    check_state(view.any_member(root_id), MemberState.ACTIVE, MemberState.SUSPENDED)
     before = MemberState(member.state_before)
     alone = member._replace(state=before, merged_into="", state_before=0)
     yield Decision(EntryKind.MEMBERS_UNMERGED, facts=(alone,), memo=command.memo)
@@ -230,65 +246,6 @@ def no_show_tally(*, malicious: bool) -> str:
     return "no-show-malicious" if malicious else "no-show-unexcused"
 
 
-def decide_evaluation(view: View, command: h.EvaluateMember, quarter: str) -> Iterator[Decision]:
-    """Evaluates a volunteer. Raises EVALUATION_REFUSED for oneself or in return, EVALUATION_EXISTS
-    for a second time in a quarter.
-    """
-    officers = view.who.units is not None
-    member = (view.member if officers else view.any_member)(command.member_id)
-    volunteer = view.persons(MEMBERS + member.member_id)
-    if volunteer & view.persons(command.rater):
-        raise _refused(command, "nobody evaluates themselves")
-    back = view.state.register.known(FactKind.EVALUATION, mutual_id(command))
-    if command.role == "PEER" and back is not None and _quarter(back.fact) == quarter:
-        raise _refused(command, "they evaluated the rater this quarter")
-    known = view.state.register.known(FactKind.EVALUATION, evaluation_id(command))
-    before = known.fact if known is not None else None
-    old_score = 0
-    if isinstance(before, Evaluation):
-        old_score = before.score
-        if before.quarter == quarter:
-            raise TimebankError(
-                Reason.EVALUATION_EXISTS,
-                f"{command.rater} evaluated {member.member_id} in {quarter} already",
-                quarter=quarter,
-            )
-    fact = Evaluation(
-        evaluation_id(command),
-        member.member_id,
-        command.role,
-        command.rater,
-        command.score,
-        quarter,
-    )
-    sums = ((member.member_id, RATING_SUM, command.role), command.score - old_score)
-    counts = ((member.member_id, RATING_COUNT, command.role), 0 if old_score else 1)
-    tallies = tuple(item for item in (sums, counts) if item[1])
-    yield Decision(EntryKind.EVALUATED, facts=(fact,), tallies=tallies, memo=command.memo)
-    yield from star_decisions(view, member.member_id)
-
-
-def evaluation_id(command: h.EvaluateMember) -> str:
-    """Names the evaluation of a volunteer by a rater in a role."""
-    return f"{command.member_id}|{command.role}|{command.rater}"
-
-
-def mutual_id(command: h.EvaluateMember) -> str:
-    """Names the evaluation that the volunteer would have given the rater in return."""
-    rater = command.rater.removeprefix(MEMBERS)
-    return f"{rater}|{command.role}|{MEMBERS}{command.member_id}"
-
-
-def _quarter(fact: object) -> str:
-    return fact.quarter if isinstance(fact, Evaluation) else ""
-
-
-def _refused(command: h.EvaluateMember, text: str) -> TimebankError:
-    return TimebankError(
-        Reason.EVALUATION_REFUSED, f"{text}: ask somebody else", member=command.member_id
-    )
-
-
 def decide_death(view: View, command: h.RecordDeath) -> Iterator[Decision]:
     """Records a death and freezes the accounts. Raises HOLDS_REMAIN, FAMILY_LINK_MISSING,
     MEMBER_NOT_FOUND (the heir).
@@ -304,18 +261,17 @@ def decide_death(view: View, command: h.RecordDeath) -> Iterator[Decision]:
         if link is None or link.relation not in HEIRS:
             raise family_link_missing(member.member_id, command.heir)
         heir = root.time_account
+    group = view.group(member.member_id)
     pool = view.system(AccountKind.POOL, Unit.TIME).account_id
-    postings = _leaving(view, member.time_account, heir or pool)
+    postings = _leaving(view, [item.time_account for item in group], heir or pool)
     if policy.death_points is DeathPoints.LAPSE:
         sink = view.system(AccountKind.EXPIRED, Unit.POINTS).account_id
-        postings += _leaving(view, member.points_account, sink)
+        postings += _leaving(view, [item.points_account for item in group], sink)
     dead = member._replace(state=MemberState.DECEASED)
     yield Decision(EntryKind.MEMBER_DIED, postings, facts=(dead,), memo=command.memo)
-    for account_id in (member.hours_account, member.time_account, member.points_account):
-        account = view.account(account_id)
-        if account.state is AccountState.ACTIVE:
-            frozen = account_fact(account, AccountState.FROZEN)
-            yield Decision(EntryKind.ACCOUNT_FROZEN, account=frozen)
+    for item in group:
+        for account_id in (item.hours_account, item.time_account, item.points_account):
+            yield from frozen(view, account_id)
 
 
 def family_link_missing(first: str, second: str) -> TimebankError:
@@ -335,10 +291,12 @@ def decide_export(view: View, command: h.ExportMember) -> Decision:
     Raises HOLDS_REMAIN.
     """
     member = active(view, command.member_id, MemberState.ACTIVE, MemberState.SUSPENDED)
+    group = view.group(member.member_id)
+    times, points = [item.time_account for item in group], [item.points_account for item in group]
     issuance = AccountKind.ISSUANCE
     postings = [
-        *_leaving(view, member.time_account, view.system(issuance, Unit.TIME).account_id),
-        *_leaving(view, member.points_account, view.system(issuance, Unit.POINTS).account_id),
+        *_leaving(view, times, view.system(issuance, Unit.TIME).account_id),
+        *_leaving(view, points, view.system(issuance, Unit.POINTS).account_id),
     ]
     gone = member._replace(state=MemberState.EXPORTED)
     return Decision(
@@ -350,44 +308,43 @@ def decide_export(view: View, command: h.ExportMember) -> Decision:
     )
 
 
-def _leaving(view: View, account_id: str, to_account_id: str) -> list[Posting]:
-    account = view.account(account_id)
-    if account.held:
-        raise TimebankError(
-            Reason.HOLDS_REMAIN,
-            f"account {account_id} has {account.held} {account.unit.base} reserved: let the holds"
-            " end first",
-            account=account_id,
-            held=account.held,
-        )
-    amount = account.posted
-    if amount <= 0:
-        return []
+def _leaving(view: View, account_ids: list[str], to_account_id: str) -> list[Posting]:
+    """Moves all that a member and its duplicates have of a unit to one account."""
     taker = view.account(to_account_id)
-    for party in (account, taker):
-        check_open(party)
-    check_overflow(taker, taker.posted + amount)
-    lots: list[LotChange] = take_unreserved(account.lots, amount) if account.has_lots else []
-    return [
-        Posting(account_id, account.unit, -amount, lots),
-        Posting(to_account_id, account.unit, amount),
-    ]
+    postings = []
+    for account_id in account_ids:
+        account = view.account(account_id)
+        if account.held:
+            raise TimebankError(
+                Reason.HOLDS_REMAIN,
+                f"account {account_id} has {account.held} {account.unit.base} reserved: let the"
+                " holds end first",
+                account=account_id,
+                held=account.held,
+            )
+        if account.posted > 0:
+            check_open(account)
+            lots = take_unreserved(account.lots, account.posted) if account.has_lots else ()
+            postings.append(Posting(account_id, account.unit, -account.posted, lots))
+    total = -sum(posting.amount for posting in postings)
+    if total:
+        check_open(taker)
+        check_overflow(taker, taker.posted + total)
+        postings.append(Posting(to_account_id, taker.unit, total))
+    return postings
 
 
-__all__ = [
-    "active",
-    "check_state",
-    "decide_change",
-    "decide_come_of_age",
-    "decide_death",
-    "decide_evaluation",
-    "decide_export",
-    "decide_family",
-    "decide_merge",
-    "decide_no_show",
-    "decide_register",
-    "decide_state",
-    "decide_unmerge",
-    "family_link_missing",
-    "member_not_found",
-]
+def frozen(view: View, account_id: str) -> Iterator[Decision]:
+    """Freezes an account that is not."""
+    account = view.account(account_id)
+    if account.state is AccountState.ACTIVE:
+        fact = account_fact(account, AccountState.FROZEN)
+        yield Decision(EntryKind.ACCOUNT_FROZEN, account=fact)
+
+
+def thawed(view: View, account_id: str) -> Iterator[Decision]:
+    """Unfreezes an account that is frozen."""
+    account = view.account(account_id)
+    if account.state is AccountState.FROZEN:
+        fact = account_fact(account, AccountState.ACTIVE)
+        yield Decision(EntryKind.ACCOUNT_UNFROZEN, account=fact)

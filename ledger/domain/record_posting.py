@@ -51,10 +51,9 @@ def publicise(view: View, record: Record, policy: Policy) -> Decision:
         pending_points=sum(part.points for part in expected.parts),
         pending_time=sum(part.time for part in expected.parts),
     )
-    root = view.root(record.volunteer).member_id
     tallies: Tallies = ()
     if shown.pending_points:
-        tallies = (((root, PENDING_POINTS, ""), shown.pending_points),)
+        tallies = (((record.volunteer, PENDING_POINTS, ""), shown.pending_points),)
     return Decision(
         EntryKind.RECORD_PUBLICISED,
         facts=(shown,),
@@ -107,7 +106,7 @@ def post_decisions(
         EntryKind.RECORD_CORRECTED if old is not None else EntryKind.RECORD_POSTED,
         postings,
         facts=facts,
-        tallies=(*tallies, *_no_longer_pending(view, record), *negated(before), *credit.tallies),
+        tallies=(*tallies, *no_longer_pending(record), *negated(before), *credit.tallies),
         effective_us=min((old or record).started_us, view.now_us),
         policy_version=credit.parts[0].version if credit.parts else "",
         cause=MEMBERS + record.volunteer,
@@ -137,11 +136,11 @@ def _posted(record: Record, credit: Credit) -> Record:
     )
 
 
-def _no_longer_pending(view: View, record: Record) -> Tallies:
+def no_longer_pending(record: Record) -> Tallies:
+    """Gives the sum that a record takes out of what waits for the end of publicity."""
     if not record.pending_points:
         return ()
-    root = view.root(record.volunteer).member_id
-    return (((root, PENDING_POINTS, ""), -record.pending_points),)
+    return (((record.volunteer, PENDING_POINTS, ""), -record.pending_points),)
 
 
 def _followers(view: View, record: Record, old: Record | None) -> Iterator[Decision]:
@@ -172,7 +171,7 @@ def decide_void(view: View, record: Record, memo: str) -> Iterator[Decision]:
     """Declares a record void; what it credited is taken back."""
     gone = (RecordState.CORRECTED, RecordState.VOIDED)
     check_record_state(record, *(state for state in RecordState if state not in gone))
-    waiting = _no_longer_pending(view, record)
+    waiting = no_longer_pending(record)
     void = record._replace(
         state=RecordState.VOIDED, due_us=0, pending_points=0, pending_time=0, tally_count=0
     )
@@ -197,19 +196,22 @@ def decide_void(view: View, record: Record, memo: str) -> Iterator[Decision]:
 def decide_post_due(view: View, command: h.PostDue) -> Iterator[Decision]:
     """Posts a record whose publicity has ended; nothing when it was posted or disputed since.
 
-    That of a member who died or left meanwhile is left to an officer, as disputed.
+    That of a member who died or left meanwhile, or one that corrects what was corrected or voided
+    since, is left to an officer, as disputed.
     """
     record = view.record(command.record_id)
     if record.state is not RecordState.PUBLICISED or record.due_us > view.now_us:
         return
-    if view.root(record.volunteer).state in (MemberState.ACTIVE, MemberState.SUSPENDED):
+    replaced = bool(record.supersedes) and _superseded(view, record) is None
+    there = view.root(record.volunteer).state in (MemberState.ACTIVE, MemberState.SUSPENDED)
+    if there and not replaced:
         yield from post_decisions(view, record)
         return
     left = record._replace(state=RecordState.DISPUTED, due_us=0, pending_points=0, pending_time=0)
     yield Decision(
         EntryKind.RECORD_DISPUTED,
         facts=(left,),
-        tallies=_no_longer_pending(view, record),
+        tallies=no_longer_pending(record),
         cause=MEMBERS + record.volunteer,
     )
 

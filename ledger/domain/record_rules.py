@@ -28,7 +28,7 @@ from ledger.domain.member_rules import check_state, invalid
 from ledger.domain.overlaps import check_overlap
 from ledger.domain.policy import Policy, SelfService
 from ledger.domain.record_checks import check_four_eyes, check_record_state, presence_minutes
-from ledger.domain.record_posting import post_decisions, publicise
+from ledger.domain.record_posting import no_longer_pending, post_decisions, publicise
 from ledger.domain.register import Known
 from ledger.domain.service_split import day_of
 from timebank.errors import Reason, TimebankError
@@ -67,7 +67,9 @@ def decide_submit(view: View, command: h.SubmitRecord) -> Iterator[Decision]:
         _check_superseded(view, record)
     record = _with_relation(view, record, policy)
     record = presence_minutes(record, policy)
-    if command.attested:
+    # Who did not check out has only one side of class B: somebody must attest the other.
+    attested = command.attested and not (record.auto_closed and not record.verifiers)
+    if attested:
         _check_attested(view, record, policy)
     check_four_eyes(view, record)
     tallies: tuple[tuple[TallyKey, int], ...] = ()
@@ -84,14 +86,14 @@ def decide_submit(view: View, command: h.SubmitRecord) -> Iterator[Decision]:
         disputed = record._replace(state=RecordState.DISPUTED, duplicate_of=duplicate)
         yield _submitted(EntryKind.RECORD_DISPUTED, disputed, tallies, command.memo)
         return
-    complete = command.attested and record.spot_check is not SpotCheck.PENDING
+    complete = attested and record.spot_check is not SpotCheck.PENDING
     if complete and (command.publicised or not policy.publicity_days):
         yield from post_decisions(
             view, record, tallies=tallies, memo=command.memo, natural_key=record.record_id
         )
         return
-    state = RecordState.VERIFIED if command.attested else RecordState.CLAIMED
-    kind = EntryKind.RECORD_VERIFIED if command.attested else EntryKind.RECORD_CLAIMED
+    state = RecordState.VERIFIED if attested else RecordState.CLAIMED
+    kind = EntryKind.RECORD_VERIFIED if attested else EntryKind.RECORD_CLAIMED
     claimed = record._replace(state=state)
     rest = iter((publicise(view, claimed, policy),)) if complete else iter(())
     yield from together(_submitted(kind, claimed, tallies, command.memo), rest)
@@ -245,16 +247,8 @@ def decide_dispute(view: View, command: h.DisputeRecord) -> Decision:
         pending_time=0,
         disputed_by=command.by,
     )
-    waiting = pending_tallies(view, record, -1)
+    waiting = no_longer_pending(record)
     return _fact(EntryKind.RECORD_DISPUTED, disputed, waiting, command.memo)
-
-
-def pending_tallies(view: View, record: Record, sign: int) -> tuple[tuple[TallyKey, int], ...]:
-    """Gives the sum of POINTS that wait for the end of publicity."""
-    if not record.pending_points:
-        return ()
-    root = view.root(record.volunteer).member_id
-    return (((root, "pending-points", ""), sign * record.pending_points),)
 
 
 def decide_resolve(view: View, command: h.ResolveDispute) -> Iterator[Decision]:

@@ -33,7 +33,7 @@ ListKey = tuple[int, str]
 KEPT_MAX = 400_000
 """Facts and sums that a writer keeps between batches."""
 _KEPT = frozenset({FactKind.MEMBER, FactKind.STAR, FactKind.POLICY})
-RATING_COUNT, RATING_SUM = "rating-count", "rating-sum"
+RATING_COUNT, RATING_SUM, RATERS = "rating-count", "rating-sum", "raters"
 RATING_ROLES = ("RESIDENT", "PEER", "COMMUNITY")
 
 
@@ -113,7 +113,7 @@ class Register:
     def listed(self, kind: FactKind, parent: str) -> list[str]:
         """Lists the ids of facts under a parent. Raises NotLoaded."""
         try:
-            return list(self.lists[kind, parent])
+            return sorted(self.lists[kind, parent])
         except KeyError:
             raise NotLoaded(f"{kind.name} under {parent}") from None
 

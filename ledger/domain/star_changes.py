@@ -16,7 +16,7 @@ from ledger.domain.evaluation import Quality, quality_of
 from ledger.domain.facts import FactKind, Member, MemberState, Star
 from ledger.domain.hours_view import View, star_table_of
 from ledger.domain.policy import PolicyVersion
-from ledger.domain.register import RATING_COUNT, RATING_SUM
+from ledger.domain.register import RATERS, RATING_COUNT, RATING_SUM
 from ledger.domain.star_rules import Standing, earned_star, medals_of
 from ledger.domain.star_tables import Role, Scope, StarTable
 from timebank.errors import Reason, TimebankError
@@ -53,7 +53,12 @@ def quality_now(view: View, table: StarTable, group: list[Member]) -> Quality:
         )
         for role in Role
     }
-    return quality_of(table, sums)
+    return by_raters(table, quality_of(table, sums), view.tally(group, RATERS, ""))
+
+
+def by_raters(table: StarTable, quality: Quality, raters: int) -> Quality:
+    """Shows a quality only when enough different people rated, whatever their roles."""
+    return quality._replace(raters=raters, shown=raters >= table.min_raters)
 
 
 def standing_now(view: View, table: StarTable, group: list[Member], star: Star) -> Standing:

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 import grpc.aio
+import structlog
 
 from ledger.domain import hours_commands as h
 from ledger.domain.account import NEVER_US
@@ -20,6 +21,7 @@ from timebank.ledger.v1 import policy_service_pb2
 from timebank.ledger.v1.policy_service_pb2_grpc import PolicyServiceServicer
 from timebank.paging import page_number, page_position, page_size_of, page_token
 
+_LOG = structlog.get_logger("ledger.policies")
 DOCUMENT_BYTES_MAX = 32_768
 REPLAY_PAGE_RECORDS = 1_000
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -97,17 +99,19 @@ class PolicyRpcs(PolicyServiceServicer):
         chains = [
             Chain(_item_id(request_id, name), (h.ReapplyPolicy(name, version),)) for name in ids
         ]
-        corrected = 0
+        corrected = refused = 0
         if chains:
             answer = await self._hours.carry_out_many(ledger_id, chains, current_call())
-            for outcome in answer.outcomes:
+            for record_id, outcome in zip(ids, answer.outcomes, strict=True):
                 if outcome.error is not None:
-                    raise outcome.error
+                    refused += 1
+                    _LOG.warning("not corrected", record=record_id, reason=outcome.error.reason)
                 corrected += bool(outcome.entries)
         more = len(ids) == REPLAY_PAGE_RECORDS
         return policy_service_pb2.ReplayPolicyResponse(
             records=len(ids),
             corrected=corrected,
+            refused=refused,
             next_page_token=page_token(ids[-1], *key) if more else "",
         )
 

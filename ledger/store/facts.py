@@ -9,6 +9,7 @@ from ledger.domain.facts import FactKey, FactKind, TallyKey
 from ledger.domain.fold import Projections
 from ledger.domain.register import (
     DAY_US,
+    RATERS,
     RATING_COUNT,
     RATING_ROLES,
     RATING_SUM,
@@ -36,7 +37,7 @@ AND f.from_us >= k.k1 AND f.from_us < k.k2 AND f.until_us > k.k3
 AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
 _RATINGS = f"""SELECT t.subject, t.name, t.period, t.amount FROM k CROSS JOIN tallies t
 WHERE t.ledger_no = :ledger AND t.subject = k.k0
-AND t.name IN ('{RATING_COUNT}', '{RATING_SUM}')"""
+AND t.name IN ('{RATING_COUNT}', '{RATING_SUM}', '{RATERS}')"""
 _TALLIES = """SELECT t.subject, t.name, t.period, t.amount FROM k CROSS JOIN tallies t
 WHERE t.ledger_no = :ledger AND t.subject = k.k0 AND t.name = k.k1 AND t.period = k.k2"""
 _EARNED = """SELECT a.account_id, n.calendar_year, n.earned
@@ -129,6 +130,7 @@ def take_found(
         for what in (RATING_COUNT, RATING_SUM)
         for role in RATING_ROLES
     ]
+    rated += [(name, RATERS, "") for name in wants.ratings]
     changes = state.tally_changes
     for key in (*wants.tallies, *rated):
         register.tallies.setdefault(key, found.tallies.get(key, 0) + changes.get(key, 0))

@@ -9,6 +9,7 @@ from timebank.paging import (
     PAGE_SIZE_DEFAULT,
     PAGE_SIZE_MAX,
     TOKEN_LENGTH_MAX,
+    page_number,
     page_position,
     page_size_of,
     page_token,
@@ -85,4 +86,36 @@ def test_a_token_of_a_list_with_other_arguments_is_refused(arguments: tuple[obje
 def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(TimebankError) as caught:
         page_position(token, "list")
+    assert caught.value.reason is Reason.PAGE_TOKEN_MISMATCH
+
+
+def test_a_number_is_read_back_and_the_first_page_begins_at_the_first() -> None:
+    for number in (0, 7, 10**18 - 1):
+        assert page_number(page_token(str(number), "list"), "list") == number
+    assert page_number("", "list") == 0
+    assert page_number("", "list", first=-1) == -1
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        "abc",
+        "-5",
+        "+5",
+        " 5",
+        "5\n",
+        "5|x",
+        "1.5",
+        "1e3",
+        "9" * 19,
+        "9" * 30,
+        "\0",
+        "5\0",
+        "٣",
+        "²",
+    ],
+)
+def test_a_position_that_is_no_number_is_refused(position: str) -> None:
+    with pytest.raises(TimebankError) as caught:
+        page_number(page_token(position, "list"), "list")
     assert caught.value.reason is Reason.PAGE_TOKEN_MISMATCH

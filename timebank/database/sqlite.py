@@ -9,6 +9,7 @@ upgrade may fail; readers hold a snapshot and cannot write.
 import errno
 import fcntl
 import os
+import sqlite3
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -59,7 +60,9 @@ def truncate_log(engine: Engine) -> None:
     both; what readers still need stays until the next time.
     """
     with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        # Past SQLAlchemy, which would begin a transaction: a checkpoint is refused within one.
+        driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # pysqlite's own connection
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def path_of(url: str) -> Path:

@@ -261,8 +261,9 @@ async def _adopt_replay(scene: Scene, word: str) -> None:
 async def _replay(scene: Scene) -> None:
     """Replays another version, which credits the record of 10 January again."""
     await _adopt_replay(scene, "replayed-again")
-    fields = {"name": scene.a_policy("replayed-again"), "request_id": scene.used_id}
-    assert (await scene.city.call("ReplayPolicy", **fields)).corrected == 1
+    name = scene.a_policy("replayed-again")
+    answer = await scene.city.call("ReplayPolicy", name=name, request_id=scene.used_id)
+    assert answer.corrected == 1
 
 
 async def _register_members(scene: Scene) -> None:

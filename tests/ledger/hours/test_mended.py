@@ -34,7 +34,7 @@ TO_YEAR_END_US = 304 * DAY_US
 """From the start of the clock to 30 December 2026; there is a holiday file of 2026 alone."""
 LAST_DAY_US = 253_402_214_400_000_000
 """9999-12-31."""
-LEAVING: dict[str, dict[str, str]] = {"RecordDeath": {}, "ExportMember": {"destination": "济南"}}
+LEAVING: dict[str, dict[str, Any]] = {"RecordDeath": {}, "ExportMember": {"destination": "济南"}}
 BREAK_MINUTES_MAX = 100_000
 
 
@@ -207,9 +207,7 @@ async def test_who_disputed_a_record_does_not_resolve_it(city: HoursWorld, uphel
     await city.call("DisputeRecord", SECOND, name=city.record_name("r-c"))
     mine = Reason.FOUR_EYES_REQUIRED
     await refused_whole(city, mine, "r-c", "ResolveDispute", SECOND, upheld=upheld)
-    resolved = await city.call(
-        "ResolveDispute", THIRD, name=city.record_name("r-c"), upheld=upheld
-    )
+    resolved = await city.call("ResolveDispute", THIRD, name=city.record_name("r-c"), upheld=upheld)
     assert resolved.state == (State.STATE_VOIDED if upheld else State.STATE_POSTED)
 
 

@@ -206,7 +206,7 @@ async def test_the_star_of_a_minor_is_no_platforms_business_and_on_no_list(
     await bare.register("wang", name="王阿姨", publish_name=True)
     guarded = {"guardian": bare.member_name("wang"), "guardian_consent": True}
     adult_us = START_US + 30 * DAY_US
-    minor = {"adult_time": at(adult_us), "publish_name": True, **guarded}
+    minor: dict[str, Any] = {"adult_time": at(adult_us), "publish_name": True, **guarded}
     await bare.register("young", name="王小宝", **minor)
     for member_id in ("wang", "young"):
         await bare.serve(member_id, 2)
@@ -226,9 +226,7 @@ async def listed(city: HoursWorld, caller: Principal) -> list[str]:
     """The names on the publicity list, read page by page."""
     names, token = [], ""
     for _ in range(5):
-        page = await city.call(
-            "ListStars", caller, parent=city.name, page_size=1, page_token=token
-        )
+        page = await city.call("ListStars", caller, parent=city.name, page_size=1, page_token=token)
         names += [star.display_name for star in page.stars]
         token = page.next_page_token
         if not token:

@@ -185,19 +185,23 @@ class ReplayPolicyResponse(google.protobuf.message.Message):
     RECORDS_FIELD_NUMBER: builtins.int
     CORRECTED_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    REFUSED_FIELD_NUMBER: builtins.int
     records: builtins.int
     """Records looked at."""
     corrected: builtins.int
     """Records whose credits changed."""
     next_page_token: builtins.str
     """Token to go on with; empty at the end."""
+    refused: builtins.int
+    """Records that could not be corrected, e.g. because an account is closed; the server's log names them."""
     def __init__(
         self,
         *,
         records: builtins.int = ...,
         corrected: builtins.int = ...,
         next_page_token: builtins.str = ...,
+        refused: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["corrected", b"corrected", "next_page_token", b"next_page_token", "records", b"records"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["corrected", b"corrected", "next_page_token", b"next_page_token", "records", b"records", "refused", b"refused"]) -> None: ...
 
 global___ReplayPolicyResponse = ReplayPolicyResponse
