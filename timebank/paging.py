@@ -52,7 +52,8 @@ def page_position(token: str, *arguments: object) -> str:
         position = data[_DIGEST_BYTES:].decode()
     except ValueError:
         data, position = b"", ""
-    if not position or data[:_DIGEST_BYTES] != _digest(position, arguments):
+    good = bool(position) and position.isprintable()
+    if not good or data[:_DIGEST_BYTES] != _digest(position, arguments):
         raise _mismatch()
     return position
 

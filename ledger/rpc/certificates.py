@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+import grpc
 import grpc.aio
 
 from ledger.domain import hours_commands as h
@@ -12,7 +13,7 @@ from ledger.names import invalid, member_from_name, numbered_from_name, us_from_
 from ledger.store.hours_reads import FactFilter, list_newest
 from ledger.usecases.hours import Hours, stated_in
 from ledger.usecases.ledgers import Handle, Ledgers
-from ledger.usecases.statements import Period, Statements, Wording
+from ledger.usecases.statements import Document, Period, Statements, Wording
 from ledger.wire_members import check_memo, check_texts
 from timebank.auth import current_call, current_principal
 from timebank.certificate_pdf import certificate_pdf
@@ -49,22 +50,30 @@ class CertificateRpcs(CertificateServiceServicer):
         number = "zm-" + hashlib.sha256(seed).hexdigest()[:NUMBER_DIGITS]
         handle = await self._hours.handle(ledger_id, principal)
         await self._hours.member(handle, member_id, principal)
-        if await self._hours.find(handle, FactKind.CERTIFICATE, [number]):
-            await self._statements.check_same(handle, member_id, number, period, wording)
+        found = (await self._hours.find(handle, FactKind.CERTIFICATE, [number])).get(number)
+        if found is not None and isinstance(found.fact, CertificateRow):
+            await self._statements.check_same(handle, found.fact, period, wording)
         else:
             document = await self._statements.certificate(
                 handle, member_id, principal, number=number, period=period, wording=wording
             )
-            await self._statements.keep(handle, member_id, number, document, period, wording)
-            command = h.IssueCertificate(
-                number,
-                member_id,
-                document.sha256,
-                document.record_ids,
-                document.total_minutes,
-            )
-            await self._hours.carry_out(ledger_id, request_id, command, current_call())
+            await self._statements.keep(handle, member_id, document, period, wording)
+            await self._issue(handle, member_id, number, document, request_id)
         return await self._whole(handle, number, pdf=request.pdf)
+
+    async def _issue(
+        self, handle: Handle, member_id: str, number: str, document: Document, request_id: bytes
+    ) -> None:
+        """Enters a certificate; one that is refused leaves no document."""
+        command = h.IssueCertificate(
+            number, member_id, document.sha256, document.record_ids, document.total_minutes
+        )
+        try:
+            await self._hours.carry_out(handle.ledger_id, request_id, command, current_call())
+        except TimebankError as error:
+            if error.code is not grpc.StatusCode.UNAVAILABLE:
+                await self._statements.drop(handle, member_id, document)
+            raise
 
     async def GetCertificate(
         self, request: certificate_service_pb2.GetCertificateRequest, context: Context
@@ -83,7 +92,7 @@ class CertificateRpcs(CertificateServiceServicer):
             await self._hours.member(handle, row.member_id, principal)
         except TimebankError as error:
             raise certificate_not_found(number) from error
-        note, compact = await self._statements.kept(handle, row.member_id, number)
+        note, compact = await self._statements.kept(handle, row)
         found = _to_wire(handle.ledger_id, row, log_index)
         found.document, found.compact = note, compact
         if pdf:

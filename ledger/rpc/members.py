@@ -90,6 +90,8 @@ class MemberRpcs(MemberServiceServicer):
     ) -> None:
         """Keeps personal data with a registration; repeated, it must be the same."""
         if replayed:
+            if await self._vault.was_erased(handle, member_id):
+                return
             kept = await self._vault.find(handle, [member_id])
             if kept and kept[member_id] != personal:
                 raise TimebankError(

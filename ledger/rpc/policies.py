@@ -16,6 +16,7 @@ from ledger.usecases.hours import Hours
 from ledger.usecases.ledgers import Ledgers
 from ledger.usecases.writes import Chain
 from timebank.auth import current_call, current_principal
+from timebank.errors import Reason
 from timebank.ids import uuid_bytes
 from timebank.ledger.v1 import policy_service_pb2
 from timebank.ledger.v1.policy_service_pb2_grpc import PolicyServiceServicer
@@ -104,6 +105,8 @@ class PolicyRpcs(PolicyServiceServicer):
             answer = await self._hours.carry_out_many(ledger_id, chains, current_call())
             for record_id, outcome in zip(ids, answer.outcomes, strict=True):
                 if outcome.error is not None:
+                    if outcome.error.reason is Reason.REQUEST_ID_REUSED:
+                        raise outcome.error
                     refused += 1
                     _LOG.warning("not corrected", record=record_id, reason=outcome.error.reason)
                 corrected += bool(outcome.entries)

@@ -16,7 +16,7 @@ from ledger.domain.star_changes import standing_now, touch_star
 from ledger.domain.star_rules import Progress, Standing, explain, explain_zh, next_star
 from ledger.domain.working_days import NO_HOLIDAYS
 from ledger.leaf_facts import known_in
-from ledger.store import hours_reads
+from ledger.store import hours_reads, reads
 from ledger.store.dialects import open_read_session
 from ledger.store.facts import look_up, read_batch_id, take_found
 from ledger.usecases.hours import may_see_member, stated_in
@@ -122,7 +122,7 @@ class Stars:
     async def page(
         self, handle: Handle, *, after: tuple[int, str], star_min: int, limit: int
     ) -> list[tuple[Star, Member]]:
-        """Lists stars, highest first, with their members; minors are in no publicity list."""
+        """Lists stars, highest first, with their members and the HOURS that they have now."""
         rows = await hours_reads.list_stars(
             self._reader, handle.ledger_no, after=after, star_min=star_min, limit=limit
         )
@@ -131,13 +131,30 @@ class Stars:
         leaves = await hours_reads.find_facts(
             self._reader, handle.ledger_no, FactKind.MEMBER, names
         )
-        found = []
-        for star in stars:
-            if isinstance(star, Star) and star.member_id in leaves:
-                member = stated_in(FactKind.MEMBER, leaves[star.member_id]).fact
-                if isinstance(member, Member):
-                    found.append((star, member))
-        return found
+        members = [stated_in(FactKind.MEMBER, leaf).fact for leaf in leaves.values()]
+        by_id = {item.member_id: item for item in members if isinstance(item, Member)}
+        hours = await self._hours_of(handle, by_id)
+        return [
+            (star._replace(hours_minutes=hours[star.member_id]), by_id[star.member_id])
+            for star in stars
+            if isinstance(star, Star) and star.member_id in by_id
+        ]
+
+    async def _hours_of(self, handle: Handle, members: dict[str, Member]) -> dict[str, int]:
+        """Sums HOURS, in minutes, over members and their duplicates."""
+        rows = await hours_reads.list_by_parent(
+            self._reader, handle.ledger_no, FactKind.MEMBER, list(members), limit=KEPT_MAX
+        )
+        others = [stated_in(FactKind.MEMBER, row).fact for row in rows]
+        accounts = {item.hours_account: name for name, item in members.items()}
+        for other in others:
+            if isinstance(other, Member):
+                accounts[other.hours_account] = other.merged_into
+        found = await reads.find_accounts(self._reader, handle.ledger_no, list(accounts))
+        hours = dict.fromkeys(members, 0)
+        for account_id, account in found.items():
+            hours[accounts[account_id]] += account.posted
+        return hours
 
 
 def _read(view: View, member_id: str) -> StarRead | None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ledger.domain.calendar import from_us, zone_of
 from ledger.domain.entry import Entry
-from ledger.domain.facts import FactKind, Member, Record, RecordState, Star
+from ledger.domain.facts import CertificateRow, FactKind, Member, Record, RecordState, Star
 from ledger.store import hours_reads
 from ledger.usecases.hours import Hours, stated_in
 from ledger.usecases.ledgers import Handle, Ledgers
@@ -181,22 +181,28 @@ class Statements:
         self,
         handle: Handle,
         member_id: str,
-        number: str,
         document: Document,
         period: Period,
         wording: Wording,
     ) -> None:
         """Keeps a document under the member's own key, so that it goes when that is destroyed."""
-        asked = json.dumps([*period, *wording], ensure_ascii=False)
-        data = {"note": document.note, "compact": document.compact, "asked": asked}
-        await self._vault.put(handle, member_id, DOCUMENT + number, data)
+        data = {
+            "note": document.note,
+            "compact": document.compact,
+            "asked": _asked(period, wording),
+        }
+        await self._vault.put(handle, member_id, _name(document.sha256), data)
+
+    async def drop(self, handle: Handle, member_id: str, document: Document) -> None:
+        """Forgets a document that the log does not know."""
+        await self._vault.drop(handle, member_id, _name(document.sha256))
 
     async def check_same(
-        self, handle: Handle, member_id: str, number: str, period: Period, wording: Wording
+        self, handle: Handle, row: CertificateRow, period: Period, wording: Wording
     ) -> None:
         """Refuses a repeated request with another wording or period, with REQUEST_ID_REUSED."""
-        data = await self._vault.get(handle, member_id, DOCUMENT + number)
-        if data["asked"] != json.dumps([*period, *wording], ensure_ascii=False):
+        data = await self._vault.get(handle, row.member_id, _name(row.document_sha256))
+        if data.get("asked") != _asked(period, wording):
             raise TimebankError(
                 Reason.REQUEST_ID_REUSED,
                 "this request_id issued a certificate with another wording or period: make a new"
@@ -204,10 +210,18 @@ class Statements:
                 field="request_id",
             )
 
-    async def kept(self, handle: Handle, member_id: str, number: str) -> tuple[str, str]:
-        """Reads a document. Raises PERSONAL_DATA_ERASED."""
-        data = await self._vault.get(handle, member_id, DOCUMENT + number)
+    async def kept(self, handle: Handle, row: CertificateRow) -> tuple[str, str]:
+        """Reads a document: its note and what its QR code holds. Raises PERSONAL_DATA_ERASED."""
+        data = await self._vault.get(handle, row.member_id, _name(row.document_sha256))
         return data["note"], data["compact"]
+
+
+def _name(sha256: bytes) -> str:
+    return DOCUMENT + sha256.hex()
+
+
+def _asked(period: Period, wording: Wording) -> str:
+    return json.dumps([*period, *wording], ensure_ascii=False)
 
 
 def _day(time_us: int, zone: str) -> date:

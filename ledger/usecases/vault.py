@@ -10,7 +10,14 @@ from collections.abc import Mapping, Sequence
 
 from ledger.domain.hours_view import MEMBERS
 from ledger.store.dialects import open_session
-from ledger.store.vault import erase_person, read_data, read_key, write_data
+from ledger.store.vault import (
+    DESTROYED,
+    delete_data,
+    erase_person,
+    read_data,
+    read_key,
+    write_data,
+)
 from ledger.usecases.ledgers import Handle, Ledgers
 from timebank.database import scrub
 from timebank.errors import Reason, TimebankError
@@ -36,7 +43,7 @@ class Vault:
         try:
             sealed_key = await session.run(handle.ledger_no, read_key(member_id), begin=True)
             new_key = None
-            if sealed_key is None:
+            if not sealed_key:
                 key = self._random_bytes(KEY_BYTES)
                 new_key = self._seal(self._master, key, place)
             else:
@@ -77,6 +84,23 @@ class Vault:
                 member=member_id,
             )
         return found[member_id]
+
+    async def was_erased(self, handle: Handle, member_id: str) -> bool:
+        """Says whether a person's key was destroyed, and none made since."""
+        session = open_session(self._ledgers.world.databases)
+        try:
+            return await session.run(handle.ledger_no, read_key(member_id)) == DESTROYED
+        finally:
+            await session.close()
+
+    async def drop(self, handle: Handle, member_id: str, name: str) -> None:
+        """Deletes one document of a person."""
+        session = open_session(self._ledgers.world.databases)
+        try:
+            plan = delete_data(member_id, name)
+            await session.run(handle.ledger_no, plan, begin=True, commit=True)
+        finally:
+            await session.close()
 
     async def erase(self, handle: Handle, member_id: str) -> int:
         """Destroys the key and data of a person and the texts about them; gives how many texts."""

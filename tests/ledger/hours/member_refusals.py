@@ -27,8 +27,6 @@ PERSONAL = ("PutPersonalData", "GetPersonalData", "ErasePersonalData")
 NOT_FOR_OFFICERS = {"ExportMember", "TransferTime", "ErasePersonalData"}
 OTHERS = {"MergeMember": "into", "LinkFamily": "relative", "TransferTime": "to"}
 """The field in which a call names a second member, who must be of the same ledger."""
-FOR_ANYBODY = {"EvaluateMember"}
-"""An evaluation may be of a member of any unit."""
 
 
 def registered(scene: Scene, caller: Any = None, **fields: Any) -> Any:
@@ -66,7 +64,7 @@ def _named(method: str) -> tuple[Refusal, ...]:
         row(MISSING, "unknown", "nobody"),
         row(R.SCOPE_MISSING, "a merchant", "nobody", MERCHANT),
     ]
-    if method not in NOT_FOR_OFFICERS | FOR_ANYBODY:
+    if method not in NOT_FOR_OFFICERS:
         rows.append(row(MISSING, "of another unit", "wang", STRANGER))
     return tuple(rows)
 

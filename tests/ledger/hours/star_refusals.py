@@ -61,14 +61,15 @@ def _list(method: str, parent: str = "ledgers/none") -> tuple[Refusal, ...]:
 def _write(
     method: str, field: str = "name", name: str = "", used: str = "a family link"
 ) -> tuple[Refusal, ...]:
-    """What every write refuses; `used` says what the request id was used for."""
+    """What every write refuses; `used` says what the request id was used for, if it was."""
+    reused = refused(method, R.REQUEST_ID_REUSED, f"of {used}", request_id=lambda s: s.used_id)
     return (
         refused(method, R.SCOPE_MISSING, "an auditor", AUDITOR),
         refused(method, V, "bad name", **{field: "weihai"}),
         refused(method, V, "no request id", request_id="1"),
         refused(method, R.LEDGER_NOT_FOUND, "unknown ledger", **{field: name}),
         refused(method, R.LEDGER_NOT_FOUND, "others", ELSEWHERE),
-        refused(method, R.REQUEST_ID_REUSED, f"of {used}", request_id=lambda s: s.used_id),
+        *((reused,) if used else ()),
     )
 
 
@@ -81,7 +82,7 @@ POLICIES: tuple[Refusal, ...] = (
     refused(ADOPT, V, "too long", document=" " * 32_769),
     refused(ADOPT, V, "an unknown key", document=json.dumps({"polcy_id": "a"})),
     refused(ADOPT, V, "a replay of nothing past", replay=True),
-    *_write(REPLAY, "name", "ledgers/none/policies/test@1", "another version"),
+    *_write(REPLAY, "name", "ledgers/none/policies/test@1", used="another version"),
     refused(REPLAY, V, "no replay", name=version("main")),
     refused(REPLAY, R.POLICY_NOT_FOUND, "unknown", name=version("never")),
     refused(REPLAY, R.PAGE_TOKEN_MISMATCH, "no token", page_token="AAAA"),

@@ -1,5 +1,7 @@
 """Members hear 30 and 7 days before that their POINTS will expire, once each."""
 
+from typing import Any
+
 from tests.support.hours import DAY_US, HoursWorld, policy, sweep
 
 
@@ -26,7 +28,7 @@ async def test_notices_are_given_once_at_30_and_at_7_days(bare: HoursWorld) -> N
     assert (await bare.balances("wang"))[2] == 0
 
 
-async def numbers(city: HoursWorld, **fields: int) -> list[tuple[int, int]]:
+async def numbers(city: HoursWorld, **fields: Any) -> list[tuple[int, int]]:
     """Number and distance of the notices that were given."""
     found = await city.call("ListExpiryNotices", parent=city.name, **fields)
     return [(notice.number, notice.days) for notice in found.notices]

@@ -155,3 +155,18 @@ async def test_a_replay_is_repeated_whatever_was_posted_meanwhile(bare: HoursWor
     again = await replay(bare, adopted.name, request_id)
     assert (again.records, again.corrected) == (5, 2)
     assert await bare.balances("wang") == (300, 300, 0)
+
+
+async def test_a_replay_counts_what_it_cannot_correct_and_goes_on(bare: HoursWorld) -> None:
+    await bare.adopt(policy(earn={"reward": "POINTS"}))
+    for member_id in ("wang", "wang-2"):
+        await bare.register(member_id)
+    for day, member_id in enumerate(("wang", "wang-2")):
+        await served(bare, member_id, f"r-{day}", day)
+    member = await bare.call("GetMember", name=bare.member_name("wang"))
+    await bare.world.close(member.time_account)
+    adopted = await bare.adopt(policy(), replay=True)
+    answer = await replay(bare, adopted.name)
+    assert (answer.records, answer.corrected, answer.refused) == (2, 1, 1)
+    assert await bare.balances("wang") == (60, 0, 1)
+    assert await bare.balances("wang-2") == (60, 60, 1)

@@ -16,6 +16,7 @@ from timebank.ledger.v1 import ledger_service_pb2
 from timebank.paging import page_token
 
 POSITIONS = (
+    *("\0", "a\0b", "5|\0"),
     *("abc", "-5", "-1", "9" * 18, "9" * 19, "9" * 30, "٣", "²", "1.5", "1e3", " 1", "1\n"),
     *("5|x", "5|", "|", "|x", "9|x", "x|x", "٣|x", "012345|x", "5|x|y"),
     *("王", "\u202e", "a' OR '1'='1", "%", "z" * 500),
