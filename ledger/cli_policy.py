@@ -283,4 +283,4 @@ def _totals_table(totals: dict[str, _Totals], limit: int, name: str) -> Table:
     return table
 
 
-policy_app.command()(measure)
+policy_app.command(epilog="Example: `timebank policy measure hailin --records 200000`")(measure)

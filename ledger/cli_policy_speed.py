@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from typing import Annotated
 
@@ -25,12 +26,7 @@ def measure(
     ),
     records: Annotated[int, typer.Option(help="Records to evaluate.", min=1)] = RECORDS,
 ) -> None:
-    """Measures the policy engine in one core, without a database 政策计算速度.
-
-    Example: timebank policy measure hailin --records 200000
-    """
-    import datetime
-
+    """Measures the policy engine in one core, without a database. 政策计算速度."""
     version = policy_version("measured@1", parse_policy(load_preset(preset)), ZONE)
     timeline = (version,)
     start_us = to_us(datetime.datetime(2026, 3, 2, 9, tzinfo=datetime.UTC))

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from timebank.errors import TimebankError
+from timebank.secret_keys import SECRET_FILE, SecretKeys
 from timebank.signing import KeyInfo, KeyRing
 from timebank.tlog.vkey import parse_vkey
 
@@ -77,6 +78,17 @@ def rotate(origin: Origin, keys_dir: KeysDirectory = KEYS_DIRECTORY) -> None:
     _say(
         f"Copy {keys_dir / made.source} to every process that signs, then publish the new verifier "
         "key beside the old ones: old receipts are checked with the old keys."
+    )
+
+
+@app.command(epilog="Example: `timebank keys secret --keys-dir /etc/timebank/keys`")
+def secret(keys_dir: KeysDirectory = KEYS_DIRECTORY) -> None:
+    """Makes the deployment's secret, which seals personal data, unless it is there (部署密钥)."""
+    _one_line_errors(lambda: SecretKeys.open(keys_dir))
+    _say(
+        f"Keep {keys_dir / SECRET_FILE} secret and backed up, and copy it to every process: without"
+        " it the personal data that it seals cannot be read. A server that may write there makes it"
+        " itself."
     )
 
 

@@ -73,12 +73,16 @@ def test_a_claim_is_verified(city: Terminal) -> None:
     assert city.run("record", "verify", "r-1").reason is Reason.RECORD_STATE
 
 
-def test_a_dispute_is_resolved_both_ways(city: Terminal) -> None:
+def test_a_dispute_is_resolved_both_ways_by_another_person(
+    city: Terminal, server: ServerProcess
+) -> None:
+    officer = (server.folder / "data/development/officer.token").read_text().strip()
     for record, end in (("r-1", "--stands"), ("r-2", "--void")):
         day = 1 if end == "--stands" else 2
         claim = submission(record, "wang", "--recorder", "grid-7", day=day, evidence="C")
         done(city.run(*claim))
-        assert "DISPUTED 有异议" in done(city.run("record", "dispute", record, "--memo", "时间"))
+        dispute = ("record", "dispute", record, "--token", officer)
+        assert "DISPUTED 有异议" in done(city.run(*dispute, "--memo", "时间"))
         assert city.run("record", "dispute", record).reason is Reason.RECORD_STATE
         state = "POSTED 已入账" if end == "--stands" else "VOIDED 已作废"
         assert state in done(city.run("record", "resolve", record, end))

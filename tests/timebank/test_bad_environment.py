@@ -233,7 +233,7 @@ def test_an_audit_of_no_ledger_is_no_success(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("nonsense\n", "expected a receipt (.tlog-proof) or a signed checkpoint"),
+        ("nonsense\n", "expected a receipt (.tlog-proof), a signed checkpoint or a certificate"),
         ("c2sp.org/tlog-proof@v1\nindex 1\n", "mine.tlog-proof: expected a receipt"),
         ("", "mine.tlog-proof"),
     ],

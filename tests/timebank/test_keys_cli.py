@@ -135,3 +135,12 @@ def test_every_command_helps_with_an_example(command: str) -> None:
 
     assert result.exit_code == 0
     assert f"timebank keys {command}" in result.output
+
+
+def test_the_secret_of_a_deployment_is_made_once_and_not_shown(keys_dir: Path) -> None:
+    first = keys("secret", "--keys-dir", keys_dir)
+    made = (keys_dir / "deployment.secret").read_text().strip()
+    again = keys("secret", "--keys-dir", keys_dir)
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert (keys_dir / "deployment.secret").read_text().strip() == made
+    assert made not in first.stdout + again.stdout

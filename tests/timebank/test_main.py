@@ -94,7 +94,7 @@ async def test_migrate_makes_the_tables_once_and_says_so(
     first = await timebank(tmp_path, "migrate", TIMEBANK_DATABASE__URL=database_url)
     assert (first.code, first.error) == (0, "")
     assert "none 无" in first.out
-    assert "ledger_0001" in first.out
+    assert "ledger_0002" in first.out
     second = await timebank(tmp_path, "migrate", TIMEBANK_DATABASE__URL=database_url)
     assert second.code == 0
     assert "none 无" not in second.out
