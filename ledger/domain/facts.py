@@ -248,6 +248,12 @@ class FactRow(NamedTuple):
     log_index: int
 
 
+POLICIES = "@policies"
+"""What policies are listed under; no member has such a number."""
+STAR_STATES = 100
+"""The row of a star says this and its stars: no state of another kind is mistaken for it."""
+
+
 def key_of(fact: Fact) -> FactKey:
     """Names what a fact is about."""
     return KINDS[type(fact)], fact[0]
@@ -267,9 +273,10 @@ def row_of(fact: Fact, log_index: int) -> FactRow:
         parent = fact.merged_into
         return FactRow(kind, fact.member_id, parent, fact.state, 0, 0, due_us, log_index)
     if isinstance(fact, Star):
-        return FactRow(kind, fact.member_id, "", fact.star, 0, 0, None, log_index)
+        state = STAR_STATES + fact.star
+        return FactRow(kind, fact.member_id, "", state, 0, 0, None, log_index)
     if isinstance(fact, PolicyRow):
-        return FactRow(kind, fact.version, "", 0, fact.from_us, fact.to_us, None, log_index)
+        return FactRow(kind, fact.version, POLICIES, 0, fact.from_us, fact.to_us, None, log_index)
     if isinstance(fact, CertificateRow):
         issued_us = fact.issued_us
         return FactRow(kind, fact.number, fact.member_id, fact.state, issued_us, 0, None, log_index)

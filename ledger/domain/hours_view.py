@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from ledger.domain.account import NEVER_US, Account, AccountKind
 from ledger.domain.decisions import find_account
 from ledger.domain.facts import (
+    POLICIES,
     FactKind,
     FamilyLink,
     Member,
@@ -163,8 +164,8 @@ class View:
 
     def touch_policies(self) -> PolicyTimeline:
         """Wants all policies; gives the timeline once it is known."""
-        if (FactKind.POLICY, "") not in self.state.register.lists:
-            self.touch_list(FactKind.POLICY, "")
+        if (FactKind.POLICY, POLICIES) not in self.state.register.lists:
+            self.touch_list(FactKind.POLICY, POLICIES)
             return ()
         return self.timeline()
 
@@ -240,7 +241,7 @@ class View:
         register = self.state.register
         if self._timeline is None or self._timeline[0] != register.policies_changed:
             rows = []
-            for version in register.listed(FactKind.POLICY, ""):
+            for version in register.listed(FactKind.POLICY, POLICIES):
                 known = register.known(FactKind.POLICY, version)
                 if known is not None and isinstance(known.fact, PolicyRow):
                     rows.append((known.log_index, known.fact))

@@ -8,7 +8,7 @@ from ledger.domain import hours_commands as h
 from ledger.domain.account import NEVER_US
 from ledger.domain.decisions import Decision
 from ledger.domain.entry import EntryKind
-from ledger.domain.facts import FactKind, PolicyRow
+from ledger.domain.facts import POLICIES, FactKind, PolicyRow
 from ledger.domain.hours_view import View, policy_of, star_table_of
 from ledger.domain.member_rules import invalid
 from ledger.domain.service_split import day_of, policy_version
@@ -20,7 +20,7 @@ def decide_adopt(view: View, command: h.AdoptPolicy) -> Decision:
     """
     policy = policy_of(command.text)
     star_table_of(policy.stars_json)
-    ids = view.state.register.listed(FactKind.POLICY, "")
+    ids = view.state.register.listed(FactKind.POLICY, POLICIES)
     version = f"{policy.policy_id}@{len(ids) + 1}"
     found = policy_version(version, policy, view.zone)
     today_us = day_of(view.now_us, view.zone).start_us

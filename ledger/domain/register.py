@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ledger.domain.facts import (
+    POLICIES,
     CertificateRow,
     Fact,
     FactKey,
@@ -205,4 +206,6 @@ def _parent(fact: Fact) -> str:
     """Gives what a fact is listed under, as `row_of` says."""
     if type(fact) is Member:
         return fact.merged_into
+    if type(fact) is PolicyRow:
+        return POLICIES
     return fact.member_id if type(fact) is CertificateRow else ""

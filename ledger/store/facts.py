@@ -28,11 +28,11 @@ WHERE f.ledger_no = :ledger AND f.kind = k.k0 AND f.fact_id = k.k1
 AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
 _LISTS = """SELECT f.kind, f.parent, f.fact_id, e.leaf
 FROM k CROSS JOIN facts f CROSS JOIN entries e
-WHERE f.ledger_no = :ledger AND f.kind = k.k0 AND f.parent = k.k1
+WHERE f.ledger_no = :ledger AND f.parent = k.k1 AND f.kind + 0 = k.k0
 AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
 _SPANS = f"""SELECT k.k0, k.k3, k.k2, f.kind, f.fact_id, e.leaf
 FROM k CROSS JOIN facts f CROSS JOIN entries e
-WHERE f.ledger_no = :ledger AND f.kind = {FactKind.RECORD:d} AND f.parent = k.k0
+WHERE f.ledger_no = :ledger AND f.kind + 0 = {FactKind.RECORD:d} AND f.parent = k.k0
 AND f.from_us >= k.k1 AND f.from_us < k.k2 AND f.until_us > k.k3
 AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
 _RATINGS = f"""SELECT t.subject, t.name, t.period, t.amount FROM k CROSS JOIN tallies t

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger.domain.facts import FactKind, RecordState
+from ledger.domain.facts import STAR_STATES, FactKind, RecordState
 from ledger.store import schema
 from ledger.store.hours_schema import facts, tallies
 from ledger.store.statements import Row
@@ -31,12 +31,14 @@ async def _all(reader: AsyncEngine, query: sa.Select[Any]) -> Sequence[Row]:
     return rows
 
 
-def _facts(ledger_no: int, kind: FactKind) -> sa.Select[Any]:
+def _facts(ledger_no: int, kind: FactKind, *, by_id: bool = False) -> sa.Select[Any]:
+    """Selects facts of a kind; only by id is the kind looked up, see the schema."""
+    kinds = _F.kind if by_id else _F.kind + sa.literal_column("0")
     same = sa.and_(_F.ledger_no == _E.ledger_no, _F.log_index == _E.log_index)
     return (
         sa.select(_F.fact_id, _F.log_index, _E.leaf)
         .select_from(facts.join(schema.entries, same))
-        .where(_F.ledger_no == ledger_no, _F.kind == int(kind))
+        .where(_F.ledger_no == ledger_no, kinds == int(kind))
     )
 
 
@@ -44,7 +46,7 @@ async def find_facts(
     reader: AsyncEngine, ledger_no: int, kind: FactKind, fact_ids: Sequence[str]
 ) -> dict[str, FactLeaf]:
     """Finds facts by id."""
-    query = _facts(ledger_no, kind).where(_F.fact_id.in_(fact_ids))
+    query = _facts(ledger_no, kind, by_id=True).where(_F.fact_id.in_(fact_ids))
     return {row[0]: FactLeaf(*row) for row in await _all(reader, query)}
 
 
@@ -52,7 +54,8 @@ async def list_by_id(
     reader: AsyncEngine, ledger_no: int, kind: FactKind, *, after: str, limit: int
 ) -> list[FactLeaf]:
     """Lists facts by id."""
-    query = _facts(ledger_no, kind).where(_F.fact_id > after).order_by(_F.fact_id).limit(limit)
+    query = _facts(ledger_no, kind, by_id=True).where(_F.fact_id > after)
+    query = query.order_by(_F.fact_id).limit(limit)
     return [FactLeaf(*row) for row in await _all(reader, query)]
 
 
@@ -87,7 +90,7 @@ async def list_newest(
 ) -> list[FactLeaf]:
     """Lists facts by parent and state, newest entry first."""
     chosen = sa.select(_F.fact_id, _F.log_index).where(
-        _F.ledger_no == ledger_no, _F.kind == int(kind)
+        _F.ledger_no == ledger_no, _F.kind + sa.literal_column("0") == int(kind)
     )
     if wanted.parents is not None:
         chosen = chosen.where(_F.parent.in_(wanted.parents))
@@ -110,10 +113,10 @@ async def list_stars(
     reader: AsyncEngine, ledger_no: int, *, after: tuple[int, str], star_min: int, limit: int
 ) -> list[FactLeaf]:
     """Lists stars, highest first, then by volunteer number; `after` are star and id last seen."""
-    star, fact_id = after
+    star, fact_id = STAR_STATES + after[0], after[1]
     query = (
         _facts(ledger_no, FactKind.STAR)
-        .where(_F.state >= star_min)
+        .where(_F.state >= STAR_STATES + star_min)
         .where(sa.or_(_F.state < star, sa.and_(_F.state == star, _F.fact_id > fact_id)))
         .order_by(_F.state.desc(), _F.fact_id)
         .limit(limit)
@@ -134,7 +137,8 @@ async def due_facts(
     due_us, fact_id = after
     query = (
         sa.select(_F.due_us, _F.fact_id)
-        .where(_F.ledger_no == ledger_no, _F.kind == int(kind), _F.due_us.is_not(None))
+        .where(_F.ledger_no == ledger_no, _F.due_us.is_not(None))
+        .where(_F.kind + sa.literal_column("0") == int(kind))
         .where(_F.due_us <= now_us)
         .where(sa.or_(_F.due_us > due_us, sa.and_(_F.due_us == due_us, _F.fact_id > fact_id)))
         .order_by(_F.due_us, _F.fact_id)
@@ -150,7 +154,7 @@ async def posted_records(
     query = (
         sa.select(_F.fact_id)
         .where(_F.ledger_no == ledger_no, _F.kind == int(FactKind.RECORD))
-        .where(_F.state == int(RecordState.POSTED), _F.fact_id > after)
+        .where(_F.state + sa.literal_column("0") == int(RecordState.POSTED), _F.fact_id > after)
         .where(_F.from_us >= from_us, _F.from_us < until_us)
         .order_by(_F.fact_id)
         .limit(limit)

@@ -16,6 +16,7 @@ from ledger.domain.back_entries import DRAWS
 from ledger.domain.certificate_rules import certificate_not_found
 from ledger.domain.entry import EntryKind
 from ledger.domain.facts import (
+    POLICIES,
     CertificateRow,
     Fact,
     FactKind,
@@ -199,7 +200,7 @@ class Hours:
     async def policies(self, handle: Handle) -> list[Stated]:
         """Lists the versions of the policy in the order of adoption."""
         rows = await hours_reads.list_by_parent(
-            self._reader, handle.ledger_no, FactKind.POLICY, [""], limit=10_000
+            self._reader, handle.ledger_no, FactKind.POLICY, [POLICIES], limit=10_000
         )
         stated = [stated_in(FactKind.POLICY, row) for row in rows]
         return sorted(stated, key=_log_index)
