@@ -150,7 +150,7 @@ def fact_rows(message: entry_pb2.Entry) -> list[f.FactRow]:
             f.FactRow(
                 2,
                 record.record_id,
-                record.volunteer,
+                f"2/{record.volunteer}",
                 record.state,
                 record.started_us,
                 record.ended_us,

@@ -248,8 +248,8 @@ class FactRow(NamedTuple):
     log_index: int
 
 
-POLICIES = "@policies"
-"""What policies are listed under; no member has such a number."""
+POLICIES = ""
+"""What policies are listed under."""
 STAR_STATES = 100
 """The row of a star says this and its stars: no state of another kind is mistaken for it."""
 
@@ -259,8 +259,18 @@ def key_of(fact: Fact) -> FactKey:
     return KINDS[type(fact)], fact[0]
 
 
+def listed_under(kind: int, parent: str) -> str:
+    """Gives what a row says its fact is listed under: each kind has lists of its own."""
+    return f"{kind:d}/{parent}"
+
+
 def row_of(fact: Fact, log_index: int) -> FactRow:
     """Gives the row by which a fact is found; the first field of a fact is its id."""
+    row = _row_of(fact, log_index)
+    return row._replace(parent=listed_under(row.kind, row.parent))
+
+
+def _row_of(fact: Fact, log_index: int) -> FactRow:
     kind = KINDS[type(fact)]
     if isinstance(fact, Record):
         due_us = fact.due_us if fact.state is RecordState.PUBLICISED else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
-from ledger.domain.facts import FactKey, FactKind, TallyKey
+from ledger.domain.facts import FactKey, FactKind, TallyKey, listed_under
 from ledger.domain.fold import Projections
 from ledger.domain.register import (
     DAY_US,
@@ -26,13 +26,13 @@ K = TypeVar("K")
 _FACTS = """SELECT f.kind, f.fact_id, e.leaf FROM k CROSS JOIN facts f CROSS JOIN entries e
 WHERE f.ledger_no = :ledger AND f.kind = k.k0 AND f.fact_id = k.k1
 AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
-_LISTS = """SELECT f.kind, f.parent, f.fact_id, e.leaf
+_LISTS = """SELECT k.k0, f.kind, f.fact_id, e.leaf
 FROM k CROSS JOIN facts f CROSS JOIN entries e
-WHERE f.ledger_no = :ledger AND f.parent = k.k1 AND f.kind + 0 = k.k0
+WHERE f.ledger_no = :ledger AND f.parent = k.k0
 AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
-_SPANS = f"""SELECT k.k0, k.k3, k.k2, f.kind, f.fact_id, e.leaf
+_SPANS = """SELECT k.k0, k.k3, k.k2, f.kind, f.fact_id, e.leaf
 FROM k CROSS JOIN facts f CROSS JOIN entries e
-WHERE f.ledger_no = :ledger AND f.kind + 0 = {FactKind.RECORD:d} AND f.parent = k.k0
+WHERE f.ledger_no = :ledger AND f.parent = k.k0
 AND f.from_us >= k.k1 AND f.from_us < k.k2 AND f.until_us > k.k3
 AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
 _RATINGS = f"""SELECT t.subject, t.name, t.period, t.amount FROM k CROSS JOIN tallies t
@@ -71,11 +71,14 @@ class Found(NamedTuple):
 def look_up(wants: Wants) -> Plan[Found]:
     """Looks everything up that is wanted."""
     facts = yield Read(_FACTS, ("int16", "text"), [(int(kind), name) for kind, name in wants.facts])
-    listed = yield Read(
-        _LISTS, ("int16", "text"), [(int(kind), name) for kind, name in wants.lists]
-    )
+    lists = {listed_under(int(kind), parent): (kind, parent) for kind, parent in wants.lists}
+    listed = yield Read(_LISTS, ("text",), [(under,) for under in lists])
     reach_us = RECORD_DAYS_MAX * DAY_US
-    spans = [(name, start - reach_us, end, start) for name, start, end in wants.spans]
+    volunteers = {listed_under(FactKind.RECORD, name): name for name, _, _ in wants.spans}
+    spans = [
+        (listed_under(FactKind.RECORD, name), start - reach_us, end, start)
+        for name, start, end in wants.spans
+    ]
     in_spans = yield Read(_SPANS, ("text", "int64", "int64", "int64"), spans)
     tallies = yield Read(_TALLIES, ("text", "text", "text"), list(wants.tallies))
     ratings = yield Read(_RATINGS, ("text",), [(name,) for name in wants.ratings])
@@ -84,11 +87,11 @@ def look_up(wants: Wants) -> Plan[Found]:
     return Found(
         [
             *((row[0], row[1], row[2]) for row in facts),
-            *((row[0], row[2], row[3]) for row in listed),
+            *((row[1], row[2], row[3]) for row in listed),
             *((row[3], row[4], row[5]) for row in in_spans),
         ],
-        _grouped(((row[0], row[1]), row[2]) for row in listed),
-        _grouped(((row[0], row[1], row[2]), row[4]) for row in in_spans),
+        _grouped((lists[row[0]], row[2]) for row in listed),
+        _grouped(((volunteers[row[0]], row[1], row[2]), row[4]) for row in in_spans),
         {(row[0], row[1], row[2]): row[3] for row in (*tallies, *ratings)},
         _years(earned),
         accounts,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger.domain.facts import STAR_STATES, FactKind, RecordState
+from ledger.domain.facts import STAR_STATES, FactKind, RecordState, listed_under
 from ledger.store import schema
 from ledger.store.hours_schema import facts, tallies
 from ledger.store.statements import Row
@@ -70,7 +70,8 @@ async def list_by_parent(
     limit: int,
 ) -> list[FactLeaf]:
     """Lists facts under parents by their start."""
-    query = _facts(ledger_no, kind).where(_F.parent.in_(parents), _F.from_us >= from_us)
+    under = [listed_under(kind, parent) for parent in parents]
+    query = _facts(ledger_no, kind).where(_F.parent.in_(under), _F.from_us >= from_us)
     if until_us is not None:
         query = query.where(_F.from_us < until_us)
     query = query.order_by(_F.from_us, _F.fact_id).limit(limit)
@@ -93,7 +94,8 @@ async def list_newest(
         _F.ledger_no == ledger_no, _F.kind + sa.literal_column("0") == int(kind)
     )
     if wanted.parents is not None:
-        chosen = chosen.where(_F.parent.in_(wanted.parents))
+        under = [listed_under(kind, parent) for parent in wanted.parents]
+        chosen = chosen.where(_F.parent.in_(under))
     if wanted.states:
         chosen = chosen.where(_F.state.in_(wanted.states))
     if wanted.before is not None:

@@ -32,7 +32,8 @@ facts = Table(
     Column("log_index", BigInteger, nullable=False),
     PrimaryKeyConstraint("ledger_no", "kind", "fact_id"),
     # None of these begins with the kind: a planner that believes a kind to be rare must not prefer
-    # one of them to the primary key. Whoever looks up by something else writes `kind + 0`.
+    # one of them to the primary key. Whoever looks up by something else writes `kind + 0`, and what
+    # a fact is listed under begins with its kind.
     # Finds the records of a volunteer at a time, duplicates of a member, certificates of a member.
     Index("facts_by_parent", "ledger_no", "parent", "from_us"),
     # Lists records and stars that stand so, newest first.

@@ -1,7 +1,9 @@
 """The sample city of a real server process, killed while it loads, and the story told of it."""
 
 import asyncio
+import json
 import pathlib
+from datetime import UTC, datetime
 
 import pytest
 
@@ -45,11 +47,22 @@ async def logged(server: ServerProcess, words: str) -> None:
             await server.serving(SERVICE)
 
 
+def years_without_holidays(folder: pathlib.Path) -> pathlib.Path:
+    """Makes this year and the next known, so that the story can be told on any day."""
+    folder.mkdir()
+    this_year = datetime.now(UTC).year
+    for year in (this_year, this_year + 1):
+        days = {"year": year, "holidays": [], "workdays": []}
+        (folder / f"{year}.json").write_text(json.dumps(days))
+    return folder
+
+
 @pytest.mark.slow
 async def test_the_story_is_told_twice_of_a_city_whose_loading_was_killed(
-    start_server: ServerFactory,
+    start_server: ServerFactory, tmp_path: pathlib.Path
 ) -> None:
-    server = start_server({"ledger": {"sample_city": True}})
+    years = years_without_holidays(tmp_path / "holidays")
+    server = start_server({"ledger": {"sample_city": True, "holidays_directory": str(years)}})
     await logged(server, "members")
     server.kill()
     server.start()
