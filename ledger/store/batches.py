@@ -105,8 +105,9 @@ _HOLD_COLUMNS = """h.hold_id, h.account_no, h.kind, h.state, h.amount, h.capture
 h.expires_us, h.created_index, h.created_us, h.lots"""
 _HOLDS = f"""SELECT {_HOLD_COLUMNS} FROM k CROSS JOIN holds h
 WHERE h.ledger_no = :ledger AND h.hold_id = k.k0"""
+# BETWEEN and not `=`: SQLite, which knows no numbers of rows, would go through all holds.
 _LIVE_HOLDS = f"""SELECT {_HOLD_COLUMNS} FROM k CROSS JOIN holds h
-WHERE h.ledger_no = :ledger AND h.account_no = k.k0 AND h.state = 1"""
+WHERE h.ledger_no = :ledger AND h.account_no BETWEEN k.k0 AND k.k0 AND h.state = 1"""
 _COMMIT = """SELECT c.batch_id FROM k CROSS JOIN commits c
 WHERE c.ledger_no = :ledger AND c.batch_id = k.k0"""
 

@@ -20,15 +20,17 @@ from ledger.domain.register import (
     Wants,
 )
 from ledger.store.batches import Loaded, Wanted, load
+from ledger.store.hours_schema import FIRST_US
 from ledger.store.statements import Plan, Read, Row
 
 K = TypeVar("K")
 _FACTS = """SELECT f.kind, f.fact_id, e.leaf FROM k CROSS JOIN facts f CROSS JOIN entries e
 WHERE f.ledger_no = :ledger AND f.kind = k.k0 AND f.fact_id = k.k1
 AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
-_LISTS = """SELECT k.k0, f.kind, f.fact_id, e.leaf
+# From the first time on, so all: SQLite, which knows no numbers of rows, takes the index then.
+_LISTS = f"""SELECT k.k0, f.kind, f.fact_id, e.leaf
 FROM k CROSS JOIN facts f CROSS JOIN entries e
-WHERE f.ledger_no = :ledger AND f.parent = k.k0
+WHERE f.ledger_no = :ledger AND f.parent = k.k0 AND f.from_us >= {FIRST_US}
 AND e.ledger_no = :ledger AND e.log_index = f.log_index"""
 _SPANS = """SELECT k.k0, k.k3, k.k2, f.kind, f.fact_id, e.leaf
 FROM k CROSS JOIN facts f CROSS JOIN entries e

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.domain.facts import STAR_STATES, FactKind, RecordState, listed_under
 from ledger.store import schema
-from ledger.store.hours_schema import facts, tallies
+from ledger.store.hours_schema import FIRST_US, facts, tallies
 from ledger.store.statements import Row
 from timebank.database import reading
 
@@ -65,7 +65,7 @@ async def list_by_parent(
     kind: FactKind,
     parents: Sequence[str],
     *,
-    from_us: int = 0,
+    from_us: int = FIRST_US,
     until_us: int | None = None,
     limit: int,
 ) -> list[FactLeaf]:

@@ -18,6 +18,9 @@ from sqlalchemy import (
 
 from ledger.store.schema import OPERATIONAL, PROJECTION, ledger_column, metadata
 
+FIRST_US = -62_135_596_800_000_000
+"""0001-01-01T00:00:00Z, the first time there is."""
+
 facts = Table(
     "facts",
     metadata,
