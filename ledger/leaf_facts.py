@@ -133,29 +133,24 @@ def tallies_from_message(message: entry_pb2.Entry) -> tuple[tuple[f.TallyKey, in
     return tuple(((t.subject, t.name, t.period), t.amount) for t in message.tallies)
 
 
-def fact_rows(message: entry_pb2.Entry) -> list[f.FactRow]:
-    """Gives the rows of the facts of an entry without building the facts: for audits.
+def fact_row(item: fact_pb2.Fact, index: int) -> tuple[f.FactRow, f.Fact | None]:
+    """Gives the row of a fact, and the fact itself unless it is a record: for audits, which keep no
+    records.
 
     Raises ValueError for a kind that is not known.
     """
-    index = message.index
-    rows = []
-    for item in message.facts:
-        if item.WhichOneof("fact") != "record":
-            rows.append(f.row_of(fact_from_message(item), index))
-            continue
-        record = item.record
-        due_us = record.due_us if record.state == _PUBLICISED else None
-        rows.append(
-            f.FactRow(
-                2,
-                record.record_id,
-                f"2/{record.volunteer}",
-                record.state,
-                record.started_us,
-                record.ended_us,
-                due_us,
-                index,
-            )
-        )
-    return rows
+    if item.WhichOneof("fact") != "record":
+        fact = fact_from_message(item)
+        return f.row_of(fact, index), fact
+    record = item.record
+    state = record.state
+    return f.FactRow(
+        2,
+        record.record_id,
+        f"2/{record.volunteer}",
+        state,
+        record.started_us,
+        record.ended_us,
+        record.due_us if state == _PUBLICISED else None,
+        index,
+    ), None

@@ -19,9 +19,9 @@ from ledger import leaf
 from ledger.domain.account import NEVER_US, Account, LotChange
 from ledger.domain.calendar import year_of
 from ledger.domain.entry import POSTINGS_MAX, POSTINGS_MIN, Entry, EntryKind
-from ledger.domain.facts import key_of
+from ledger.domain.facts import Member, PolicyRow, Star, key_of
 from ledger.domain.fold import Projections
-from ledger.leaf_facts import fact_from_message, fact_rows
+from ledger.leaf_facts import fact_row
 from timebank.errors import TimebankError
 from timebank.ledger.v1 import entry_pb2
 
@@ -37,7 +37,7 @@ UNREADABLE = (
 )
 """What a leaf that breaks its contract may raise while it is read or folded."""
 
-_KEPT = frozenset({"member", "star", "policy"})
+_KEPT = (Member, Star, PolicyRow)
 """Facts by which stars are judged again."""
 _OPENING_CLOSED = int(EntryKind.OPENING_CLOSED)
 # Debits that may go below the minimum: what was given is taken back, or its time is over.
@@ -186,7 +186,8 @@ def fold_page(
                 if int(posting.unit) != account_unit:
                     raise BrokenLeaf(index, f"a posting of {account_unit.name}", str(posting.unit))
                 if account_unit != unit:
-                    mixed = unit != 0
+                    # Units follow one another, as a rule, each summing to 0 by itself.
+                    mixed = mixed or total != amount
                     unit = account_unit
                 rows.append((index, account.no, amount, posted, effective_us))
                 if account.has_lots:
@@ -211,15 +212,16 @@ def fold_page(
 
 def _fold_facts(state: Projections, entry: entry_pb2.Entry) -> None:
     """Folds where facts stand and what sums become; of records nothing else is kept."""
-    for row in fact_rows(entry):
-        state.fact_rows[row.kind, row.fact_id] = row
+    index = entry.index
     for item in entry.facts:
-        if item.WhichOneof("fact") in _KEPT:
-            fact = fact_from_message(item)
+        row, fact = fact_row(item, index)
+        state.fact_rows[row.kind, row.fact_id] = row
+        if isinstance(fact, _KEPT):
             state.kept_facts[key_of(fact)] = fact
+    sums = state.tally_changes
     for change in entry.tallies:
         key = (change.subject, change.name, change.period)
-        state.tally_changes[key] = state.tally_changes.get(key, 0) + change.amount
+        sums[key] = sums.get(key, 0) + change.amount
 
 
 def _fold_lots(account: Account, posting: entry_pb2.Posting) -> None:
