@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import enum
 import hashlib
+import operator
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from ledger.domain.facts import Evidence, Record, RecordState
+from ledger.domain.facts import Evidence, Record, RecordPart, RecordState
 from ledger.domain.hours_commands import SubmitRecord
 from ledger.domain.hours_view import MEMBERS
 from ledger.domain.register import DAY_US, RECORD_DAYS_MAX
@@ -25,7 +26,22 @@ SHORT = 40
 VERIFIERS_MAX, EXTERNAL_IDS_MAX = 5, 5
 DATE_ONLY_MINUTES_MAX = 720
 BONUSES = ("TEAM_LEAD", "REFERRAL")
+_ENUM_PLACES = tuple(Record._fields.index(name) for name in ("state", "evidence", "spot_check"))
 _EVIDENCE = {int(item): item for item in Evidence}
+_COPIED = (
+    *("state", "activity", "place", "organizer", "recorder", "team_lead", "date_only"),
+    *("break_minutes", "planned_minutes", "minutes", "evidence", "quality_tenths"),
+    *("quality_failed", "need_type", "skill", "urgent", "group", "relative", "reward"),
+    *("verifiers", "bonuses", "external_ids", "spot_check", "alarm", "pending_points"),
+    *("auto_closed", "time_payer"),
+)
+"""Fields that a record and its message have alike."""
+_OF_MEMBERS = ("volunteer", "beneficiary")
+_NAMED = (*_OF_MEMBERS, "record_id", "supersedes", "superseded_by", "duplicate_of")
+"""Fields whose ids are written as resource names; the record's own number is its `name`."""
+_MESSAGE_FIELDS = {"record_id": "name"}
+_copied = operator.attrgetter(*_COPIED)
+_named = operator.attrgetter(*_NAMED)
 _ORGANIZER = re.compile(r"[\x21-\x7e]{1,40}")
 _TEXT_LIMITS = {"place": 60, "need_type": 40, "skill": 40, "activity": 100}
 
@@ -75,7 +91,9 @@ def _content(command: SubmitRecord) -> bytes:
     """Hashes what a submission says. Fields at their defaults at the end are left out, so that a
     field which a later version adds changes nothing; of the text only its presence counts.
     """
-    said = [int(item) if isinstance(item, enum.IntEnum) else item for item in command.record]
+    said: list[Any] = [*command.record]
+    for place in _ENUM_PLACES:
+        said[place] = int(said[place])
     while not said[-1]:
         said.pop()
     flags = (command.attested, command.publicised, bool(command.memo))
@@ -216,53 +234,44 @@ def record_to_wire(
     ledger_id: str, record: Record, log_index: int, content: str = ""
 ) -> record_pb2.ServiceRecord:
     """Writes a record."""
-
-    def name(collection: str, item: str) -> str:
-        return f"ledgers/{ledger_id}/{collection}/{item}" if item else ""
-
-    parts = record.parts
+    # Fields at their defaults cost as much as others, and most are: they are left out.
+    said: dict[str, Any] = {
+        name: value for name, value in zip(_COPIED, _copied(record), strict=True) if value
+    }
+    for field, item in zip(_NAMED, _named(record), strict=True):
+        if item:
+            collection = "members" if field in _OF_MEMBERS else "records"
+            said[_MESSAGE_FIELDS.get(field, field)] = f"ledgers/{ledger_id}/{collection}/{item}"
+    if record.due_us:
+        said["publicity_end_time"] = us_to_wire(record.due_us)
     return record_pb2.ServiceRecord(
-        name=name("records", record.record_id),
-        state=record.state,  # type: ignore[arg-type]  # the domain's enum has the contract's numbers
-        volunteer=name("members", record.volunteer),
-        beneficiary=name("members", record.beneficiary),
-        activity=record.activity,
-        place=record.place,
-        content=content,
-        organizer=record.organizer,
-        recorder=record.recorder,
-        team_lead=record.team_lead,
         start_time=us_to_wire(record.started_us),
         end_time=us_to_wire(record.ended_us),
-        date_only=record.date_only,
-        break_minutes=record.break_minutes,
-        planned_minutes=record.planned_minutes,
-        minutes=record.minutes,
-        evidence=record.evidence,  # type: ignore[arg-type]  # likewise
-        quality_tenths=record.quality_tenths,
-        quality_failed=record.quality_failed,
-        need_type=record.need_type,
-        skill=record.skill,
-        urgent=record.urgent,
-        group=record.group,
-        relative=record.relative,
-        reward=record.reward,
-        verifiers=record.verifiers,
-        supersedes=name("records", record.supersedes),
-        bonuses=record.bonuses,
-        external_ids=record.external_ids,
-        superseded_by=name("records", record.superseded_by),
-        duplicate_of=name("records", record.duplicate_of),
-        publicity_end_time=us_to_wire(record.due_us) if record.due_us else None,
-        spot_check=record.spot_check,  # type: ignore[arg-type]  # likewise
-        alarm=record.alarm,
-        hours_minutes=sum(part.minutes for part in parts),
-        time_minutes=sum(part.time for part in parts),
-        pool_minutes=sum(part.pool_time for part in parts),
-        points=sum(part.points for part in parts),
-        pending_points=record.pending_points,
-        policy_versions=list(dict.fromkeys(part.version for part in parts)),
-        auto_closed=record.auto_closed,
-        time_payer=record.time_payer,
         entry=f"ledgers/{ledger_id}/entries/{log_index}",
+        content=content,
+        **said,
+        **_credited(record.parts),
     )
+
+
+def _credited(parts: Sequence[RecordPart]) -> dict[str, Any]:
+    if len(parts) == 1:
+        part = parts[0]
+        sums = (part.minutes, part.time, part.pool_time, part.points)
+        versions = [part.version]
+    else:
+        sums = (
+            sum(part.minutes for part in parts),
+            sum(part.time for part in parts),
+            sum(part.pool_time for part in parts),
+            sum(part.points for part in parts),
+        )
+        versions = list(dict.fromkeys(part.version for part in parts))
+    hours, time, pool, points = sums
+    return {
+        "hours_minutes": hours,
+        "time_minutes": time,
+        "pool_minutes": pool,
+        "points": points,
+        "policy_versions": versions,
+    }

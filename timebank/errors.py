@@ -289,7 +289,8 @@ def status_proto(error: TimebankError, *, language: str = "en") -> status_pb2.St
 
 def _pack(status: status_pb2.Status, detail: Message) -> None:
     packed = any_pb2.Any()
-    packed.Pack(detail)
+    # The order of a map's entries is that of a hash: a repeated answer would have other bytes.
+    packed.Pack(detail, deterministic=True)
     status.details.append(packed)
 
 

@@ -86,6 +86,9 @@ class Register:
     spans: dict[SpanKey, list[str]] = field(default_factory=dict)
     written_days: dict[tuple[str, int], dict[str, None]] = field(default_factory=dict)
     written: dict[FactKey, None] = field(default_factory=dict)
+    passing: dict[FactKey, None] = field(default_factory=dict)
+    """Facts that do not outlive the batch; so that ending it costs what the batch did."""
+    passing_lists: dict[ListKey, None] = field(default_factory=dict)
     tallies: dict[TallyKey, int] = field(default_factory=dict)
     earned: dict[str, dict[int, int]] = field(default_factory=dict)
     policies_changed: int = 0
@@ -100,9 +103,11 @@ class Register:
         self.spans = {}
         if len(self.facts) + len(self.tallies) > KEPT_MAX:
             self.facts, self.lists, self.tallies, self.earned = {}, {}, {}, {}
-            return
-        self.facts = {key: known for key, known in self.facts.items() if key[0] in _KEPT}
-        self.lists = {key: ids for key, ids in self.lists.items() if key[0] in _KEPT}
+        for key in self.passing:
+            self.facts.pop(key, None)
+        for listed in self.passing_lists:
+            self.lists.pop(listed, None)
+        self.passing, self.passing_lists = {}, {}
 
     def known(self, kind: FactKind, fact_id: str) -> Known | None:
         """Gives the latest fact of a subject, None when there is none. Raises NotLoaded."""
@@ -154,6 +159,7 @@ class Register:
         before = self.facts.get(key)
         self.facts[key] = Known(fact, log_index, tallies)
         self.written[key] = None
+        self._pass(key)
         if type(fact) is Record:
             for day in days_of(fact.started_us, fact.ended_us):
                 self.written_days.setdefault((fact.volunteer, day), {})[key[1]] = None
@@ -182,14 +188,23 @@ class Register:
     def take_facts(self, wanted: Iterable[FactKey], found: Iterable[Known]) -> None:
         """Takes facts that were looked up; what this batch wrote stays as it is."""
         for known in found:
-            self.facts.setdefault(key_of(known.fact), known)
+            key = key_of(known.fact)
+            self.facts.setdefault(key, known)
+            self._pass(key)
         for key in wanted:
             self.facts.setdefault(key, None)
+            self._pass(key)
+
+    def _pass(self, key: FactKey) -> None:
+        if key[0] not in _KEPT:
+            self.passing[key] = None
 
     def take_lists(self, wanted: Iterable[ListKey], found: Mapping[ListKey, Iterable[str]]) -> None:
         """Takes lists that were looked up, with what this batch wrote meanwhile."""
         for key in wanted:
             self.lists[key] = dict.fromkeys(found.get(key, ()))
+            if key[0] not in _KEPT:
+                self.passing_lists[key] = None
         for kind, fact_id in self.written:
             known = self.facts[kind, fact_id]
             if known is None or type(known.fact) is Record:

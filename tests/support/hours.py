@@ -232,13 +232,12 @@ async def sweep() -> None:
     await HandSweeper.latest.sweep()
 
 
-def _same(answer: Any) -> bytes:
-    """What a repeated call must answer alike; a checkpoint may be a later one."""
+def _same(answer: Any) -> str:
+    """What a repeated call must answer alike, to be read; a checkpoint may be a later one."""
     copy = type(answer)()
     copy.CopyFrom(answer)
     if "checkpoint" in answer.DESCRIPTOR.fields_by_name:
         copy.ClearField("checkpoint")
     for result in getattr(copy, "results", ()):
         result.ClearField("replayed")
-    data: bytes = copy.SerializeToString(deterministic=True)
-    return data
+    return str(copy)
