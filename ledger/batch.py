@@ -26,9 +26,9 @@ from ledger.store.batches import (
     open_batch,
     write_batch,
 )
-from ledger.store.dialects import WriterSession
 from ledger.store.facts import look_up
 from timebank.clock import Clock
+from timebank.database.sessions import WriterSession
 from timebank.errors import Reason, TimebankError, decode_error, encode_error
 
 FOLLOWERS_MAX = 16

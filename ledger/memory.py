@@ -32,8 +32,8 @@ from ledger.store.batches import (
     load,
 )
 from ledger.store.facts import Found, take_found
-from ledger.store.statements import Plan, Read
 from ledger.tree import LogTree, restore, unfinished_tiles
+from timebank.database.statements import Plan, Read
 
 _LEDGER = """SELECT l.ledger_id, l.display_name, l.time_zone, l.log_origin, l.verifier_keys,
 l.opening_closed, l.created_us FROM k CROSS JOIN ledgers l

@@ -25,8 +25,8 @@ from ledger.domain.outcomes import Outcome
 from ledger.memory import Memory
 from ledger.metrics import LedgerMetrics
 from ledger.store.batches import Head, find_commit
-from ledger.store.dialects import UnknownCommit, WriterSession
 from timebank.clock import Clock
+from timebank.database.sessions import UnknownCommit, WriterSession
 from timebank.errors import Reason, TimebankError
 
 _LOG = structlog.get_logger("ledger.sequencer")

@@ -18,8 +18,8 @@ from ledger.store import schema
 from ledger.store.audit_reads import columns, keys, read_entries, read_texts, read_tiles
 from ledger.store.batches import Head, Tile
 from ledger.store.snapshots import Snapshot
-from ledger.store.statements import Row
 from ledger.tree import LogTree
+from timebank.database.statements import Row
 from timebank.tlog.merkle import HASH_BYTES, Frontier
 from timebank.tlog.tiles import TILE_WIDTH
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 from ledger.audit.findings import DifferenceFound, differs, row_missing, row_surplus
 from ledger.store.snapshots import Pages
-from ledger.store.statements import Row
+from timebank.database.statements import Row
 
 PAGE_ROWS = 2_048
 """Rows read at a time: at most 128 MiB of the longest leaves."""

@@ -14,7 +14,7 @@ from sqlalchemy import Table, Text
 from ledger.store import schema
 from ledger.store.batches import Head
 from ledger.store.snapshots import Pages, Snapshot
-from ledger.store.statements import Row
+from timebank.database.statements import Row
 
 HOLD_KEYS_MAX = 500
 """Holds looked up by one statement; SQLite takes some thousands of parameters."""

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ledger.domain.account import NEVER_US, Account
 from ledger.store.batches import ACCOUNT_COLUMNS, account_from_row
-from ledger.store.statements import Plan, Read, Row
+from timebank.database.statements import Plan, Read, Row
 
 # BETWEEN and + 0 find holds by account: a database would go through all that are due instead.
 _BALANCES = f"""SELECT {ACCOUNT_COLUMNS},

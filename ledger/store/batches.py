@@ -12,7 +12,7 @@ from ledger.domain.fold import Correction, LedgerState, Projections
 from ledger.domain.hold import Hold, HoldKind, HoldState
 from ledger.domain.outcomes import Decline, Text
 from ledger.store import hours_schema, schema
-from ledger.store.statements import LockHead, Plan, Read, Row, Rows, Write
+from timebank.database.statements import Lock, Plan, Read, Row, Rows, Write
 from timebank.units import Unit
 
 
@@ -28,6 +28,11 @@ class Head(NamedTuple):
 
 
 _HEAD_COLUMNS = len(Head._fields)
+
+
+def lock_head(lookup: Read | None = None) -> Lock:
+    """Takes the head of the ledger: who has it is the only writer."""
+    return Lock("heads", Head._fields[:-1], lookup)
 
 
 class Opened(NamedTuple):
@@ -125,7 +130,7 @@ def open_batch(
     with the lock is as good as what is looked up after it.
     """
     lookup = Read(_BY_REQUEST, ("bytes",), [(key,) for key in request_keys])
-    rows = yield LockHead(lookup if lookup.keys else None)
+    rows = yield lock_head(lookup if lookup.keys else None)
     head = Head(*rows[0][:_HEAD_COLUMNS])
     beside: list[Row] = [tuple(row)[_HEAD_COLUMNS:] for row in rows]
     by_request = [row for row in beside if row and row[0] is not None]
@@ -145,7 +150,7 @@ def find_commit(batch_id: bytes) -> Plan[tuple[Head, bool]]:
     """Locks the head, which waits for a lost transaction, and says whether the batch was
     committed.
     """
-    head = yield LockHead()
+    head = yield lock_head()
     found = yield Read(_COMMIT, ("bytes",), [(batch_id,)])
     return Head(*head[0]), bool(found)
 

@@ -21,7 +21,7 @@ from ledger.domain.register import (
 )
 from ledger.store.batches import Loaded, Wanted, load
 from ledger.store.hours_schema import FIRST_US
-from ledger.store.statements import Plan, Read, Row
+from timebank.database.statements import Plan, Read, Row
 
 K = TypeVar("K")
 _FACTS = """SELECT f.kind, f.fact_id, e.leaf FROM k CROSS JOIN facts f CROSS JOIN entries e

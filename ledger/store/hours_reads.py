@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ledger.domain.facts import STAR_STATES, FactKind, RecordState, listed_under
 from ledger.store import schema
 from ledger.store.hours_schema import FIRST_US, facts, tallies
-from ledger.store.statements import Row
 from timebank.database import reading
+from timebank.database.statements import Row
 
 _F, _E, _T = facts.c, schema.entries.c, tallies.c
 

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ledger.domain.fold import LedgerState
 from ledger.store import schema
 from ledger.store.batches import Head, ledger_from_row, ledger_row
-from ledger.store.statements import Plan, Row, Rows, Write
 from timebank.database import reading
+from timebank.database.statements import Plan, Row, Rows, Write
 from timebank.tlog.merkle import EMPTY_ROOT
 
 _L = schema.ledgers.c

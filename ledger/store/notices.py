@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.store import schema
+from ledger.store.batches import lock_head
 from ledger.store.hours_schema import expiry_notices
-from ledger.store.statements import LockHead, Plan, Read, Rows, Write
 from timebank.database import reading
+from timebank.database.statements import Plan, Read, Rows, Write
 from timebank.units import Unit
 
 ROWS_MAX = 1_000
@@ -27,7 +28,7 @@ WHERE n.ledger_no = :ledger AND n.notice_no >= k.k0"""
 
 def give_notices(now_us: int, until_us: int, days: int) -> Plan[int]:
     """Gives notice of lots that expire between two times, at most ROWS_MAX; gives how many."""
-    yield LockHead()
+    yield lock_head()
     due = yield Read(_DUE, ("int64", "int64", "int16"), [(now_us, until_us, days)])
     if not due:
         return 0

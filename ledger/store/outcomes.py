@@ -1,7 +1,7 @@
 """Outcomes that need not be kept for ever: declines, and the ids of commits."""
 
 from ledger.store import schema
-from ledger.store.statements import Plan, Read, Rows, Write
+from timebank.database.statements import Plan, Read, Rows, Write
 
 ROWS_MAX = 10_000
 """Rows of a table that one transaction forgets."""

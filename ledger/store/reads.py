@@ -12,8 +12,8 @@ from ledger.domain.account import Account, AccountKind, Lot
 from ledger.domain.hold import Hold
 from ledger.store import schema
 from ledger.store.batches import account_from_row, hold_from_row
-from ledger.store.statements import Row
 from timebank.database import reading
+from timebank.database.statements import Row
 from timebank.units import INT64_MAX, Unit
 
 _A, _B, _E, _P = schema.accounts.c, schema.balances.c, schema.entries.c, schema.postings.c

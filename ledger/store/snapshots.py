@@ -17,8 +17,8 @@ import asyncpg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ledger.store.statements import Row
 from timebank.database import DATABASE_ERRORS, Databases, translate_database_error
+from timebank.database.statements import Row
 from timebank.errors import Reason, TimebankError
 
 STATEMENT_SECONDS_MAX = 6 * 3_600

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ledger.store.hours_schema import person_data, person_keys
 from ledger.store.schema import texts
-from ledger.store.statements import Plan, Read, Rows, Write
+from timebank.database.statements import Plan, Read, Rows, Write
 
 DESTROYED = b""
 """Stands for a key that was destroyed."""

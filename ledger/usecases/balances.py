@@ -7,11 +7,11 @@ from ledger.domain.account import Account
 from ledger.domain.calendar import year_of
 from ledger.store import reads
 from ledger.store.balances import BalanceRow, load_balances
-from ledger.store.dialects import open_read_session
 from ledger.usecases.caller import account_not_found, may_see
 from ledger.usecases.ledgers import Handle, Ledgers
 from ledger.usecases.lookups import SharedLookup
 from timebank.auth import Principal
+from timebank.database.sessions import open_read_session
 
 
 class BalanceRead(NamedTuple):

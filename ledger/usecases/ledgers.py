@@ -13,7 +13,6 @@ from ledger.memory import Memory
 from ledger.metrics import LedgerMetricFamilies, LedgerMetrics
 from ledger.sequencer import Sequencer
 from ledger.store.batches import Head
-from ledger.store.dialects import UnknownCommit, open_session
 from ledger.store.ledgers import (
     LedgerRow,
     add_ledger,
@@ -25,6 +24,7 @@ from ledger.store.ledgers import (
 from timebank.auth import Principal
 from timebank.clock import Clock
 from timebank.database import DATABASE_ERRORS, Databases
+from timebank.database.sessions import UnknownCommit, open_session
 from timebank.errors import Reason, TimebankError
 from timebank.signing import KeyRing, Signer
 from timebank.tlog.checkpoint import Checkpoint, sign_checkpoint

@@ -17,12 +17,12 @@ from ledger.domain.star_rules import Progress, Standing, explain, explain_zh, ne
 from ledger.domain.working_days import NO_HOLIDAYS
 from ledger.leaf_facts import known_in
 from ledger.store import hours_reads, reads
-from ledger.store.dialects import open_read_session
 from ledger.store.facts import look_up, read_batch_id, take_found
 from ledger.usecases.hours import may_see_member, stated_in
 from ledger.usecases.ledgers import Handle, Ledgers
 from ledger.usecases.lookups import SharedLookup
 from timebank.auth import Principal, PrincipalKind
+from timebank.database.sessions import open_read_session
 
 ROUNDS_MAX = 6
 KEPT_MAX = 100_000

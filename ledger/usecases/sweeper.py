@@ -9,13 +9,13 @@ from ledger.domain import hours_commands as h
 from ledger.domain.book import EXPIRY_CALLER
 from ledger.domain.facts import FactKind
 from ledger.store import reads
-from ledger.store.dialects import open_session
 from ledger.store.hours_reads import due_facts
 from ledger.store.ledgers import list_ledgers
 from ledger.store.notices import ROWS_MAX as NOTICES_MAX
 from ledger.store.notices import give_notices
 from ledger.store.outcomes import ROWS_MAX, forget_outcomes
 from ledger.usecases.ledgers import Handle, Ledgers
+from timebank.database.sessions import open_session
 
 _LOG = structlog.get_logger("ledger.sweeper")
 SWEEP_ACCOUNTS_MAX = 1_000

@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping, Sequence
 
 from ledger.domain.hours_view import MEMBERS
-from ledger.store.dialects import open_session
 from ledger.store.vault import (
     DESTROYED,
     delete_data,
@@ -20,6 +19,7 @@ from ledger.store.vault import (
 )
 from ledger.usecases.ledgers import Handle, Ledgers
 from timebank.database import scrub
+from timebank.database.sessions import open_session
 from timebank.errors import Reason, TimebankError
 from timebank.sealing import KEY_BYTES, seal, unseal
 from timebank.secret_keys import SecretKeys

@@ -20,12 +20,12 @@ from ledger.domain.movements import Authority
 from ledger.domain.outcomes import Outcome
 from ledger.holidays import load_holidays
 from ledger.memory import Memory
-from ledger.store.dialects import WriterSession, open_session
 from ledger.store.ledgers import add_ledger
 from tests.ledger.audited_members import first_commands, next_commands
 from timebank.clock import ManualClock
 from timebank.config import DatabaseConfig
 from timebank.database import Databases, open_databases
+from timebank.database.sessions import WriterSession, open_session
 from timebank.migrations import prepare
 from timebank.signing import Ed25519Signer
 from timebank.tlog.checkpoint import Checkpoint, sign_checkpoint

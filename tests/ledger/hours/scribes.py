@@ -23,7 +23,6 @@ from ledger.domain.outcomes import Outcome
 from ledger.holidays import load_holidays
 from ledger.memory import Memory
 from ledger.store import reads
-from ledger.store.dialects import WriterSession, open_session
 from ledger.store.hours_reads import due_facts
 from ledger.store.ledgers import add_ledger
 from tests.ledger.audited import LIMITS
@@ -33,6 +32,7 @@ from tests.support.keys import ORIGIN
 from timebank.clock import ManualClock
 from timebank.config import DatabaseConfig
 from timebank.database import Databases, open_databases
+from timebank.database.sessions import WriterSession, open_session
 from timebank.migrations import prepare
 
 LEDGER_NO = 1

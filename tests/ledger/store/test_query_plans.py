@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from ledger.store import balances, batches, facts
 from ledger.store.hours_schema import facts as facts_table
-from ledger.store.sqlite_sql import read
-from ledger.store.statements import Read
+from timebank.database.sqlite_sql import read
+from timebank.database.statements import Read
 
 READS = {
     f"{module.__name__}.{name}": sql

@@ -3,10 +3,10 @@
 import asyncpg
 import pytest
 
-from ledger.store.dialects import open_session
-from ledger.store.statements import Plan, Read, Row
 from timebank.config import DatabaseConfig
 from timebank.database import open_databases
+from timebank.database.sessions import open_session
+from timebank.database.statements import Plan, Read, Row
 
 _SETTING = "SELECT current_setting('synchronous_commit') FROM k WHERE k.k0 = :ledger"
 

@@ -16,7 +16,6 @@ from ledger.domain import commands as c
 from ledger.domain.book import Book
 from ledger.domain.outcomes import Outcome
 from ledger.sequencer import Sequencer, Submission
-from ledger.store.dialects import PostgresqlSession, SqliteSession, UnknownCommit
 from ledger.usecases.entries import _HeadWatch
 from ledger.usecases.ledgers import Handle, Ledgers
 from tests.ledger.rpc.sweepers import HandSweeper
@@ -24,6 +23,7 @@ from tests.support.commands import MEMBER, MERCHANT, POINTS, REDEMPTION, new_id,
 from tests.support.keys import make_key
 from tests.support.ledgers import LedgerWorld, ledger_world, refusal, refused
 from timebank.auth import Principal, PrincipalKind
+from timebank.database.sessions import PostgresqlSession, SqliteSession, UnknownCommit
 from timebank.database.sqlite import open_writer
 from timebank.errors import Reason, TimebankError
 from timebank.ledger.v1 import ledger_service_pb2

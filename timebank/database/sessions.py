@@ -18,14 +18,19 @@ import sqlalchemy
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ledger.store import postgresql_sql, sqlite_sql
-from ledger.store.statements import LockHead, Plan, Read, Row, Statement, Write
-from timebank.database import DATABASE_ERRORS, Databases, translate_database_error
+from timebank.database import (
+    DATABASE_ERRORS,
+    Databases,
+    postgresql_sql,
+    sqlite_sql,
+    translate_database_error,
+)
 from timebank.database.sqlite import BUSY_MS
+from timebank.database.statements import Lock, Plan, Read, Row, Statement, Write
 
 T = TypeVar("T")
 
-_LOG = structlog.get_logger("ledger.database")
+_LOG = structlog.get_logger("timebank.database")
 _WRITERS: WeakKeyDictionary[sqlalchemy.Engine, asyncio.Lock] = WeakKeyDictionary()
 """SQLite has one writer: who waits for it here leaves the event loop to the one who writes."""
 _DURABLE = """SELECT set_config('synchronous_commit', 'on', false)
@@ -100,7 +105,7 @@ class PostgresqlSession:
             return result
 
     async def _execute(self, driver: Any, ledger_no: int, statement: Statement) -> list[Row]:
-        if isinstance(statement, LockHead):
+        if isinstance(statement, Lock):
             sql, arguments = postgresql_sql.lock(statement)
             rows: list[Row] = await driver.fetch(sql, ledger_no, *arguments)
         elif isinstance(statement, Read):
@@ -286,10 +291,11 @@ class SqliteSession:
 
 
 def _execute_sqlite(driver: sqlite3.Connection, ledger_no: int, statement: Statement) -> list[Row]:
-    if isinstance(statement, LockHead):
-        heads: list[Row] = driver.execute(sqlite_sql.LOCK_HEAD, (ledger_no,)).fetchall()
+    if isinstance(statement, Lock):
+        sql = sqlite_sql.lock(statement.table, statement.columns)
+        locked: list[Row] = driver.execute(sql, (ledger_no,)).fetchall()
         found = _read_sqlite(driver, ledger_no, statement.lookup) if statement.lookup else []
-        return [(*heads[0], *row) for row in found] or heads
+        return [(*locked[0], *row) for row in found] or locked
     if isinstance(statement, Read):
         return _read_sqlite(driver, ledger_no, statement)
     for sql, arguments in sqlite_sql.write(statement, ledger_no):

@@ -8,16 +8,19 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from ledger.store.postgresql_sql import conflict
-from ledger.store.statements import Read, Write
+from timebank.database.postgresql_sql import conflict
+from timebank.database.statements import Read, Write
 
-LOCK_HEAD = """
-SELECT size, root, frontier, recorded_us, batch_id, NULL AS clock_us FROM heads WHERE ledger_no = ?
-"""
 CHUNKS = (1024, 256, 32, 4, 1)
 """Numbers of rows a statement takes: few, so that prepared statements are found again."""
 READ_SIZES = (1, 4, 16, 64, 256, 1024)
 """Numbers of keys a read takes."""
+
+
+@functools.lru_cache(maxsize=64)
+def lock(table: str, columns: tuple[str, ...]) -> str:
+    """Gives the SQL that reads the ledger's row; the transaction has the file to itself already."""
+    return f"SELECT {', '.join(columns)}, NULL AS clock_us FROM {table} WHERE ledger_no = ?"
 
 
 def read(statement: Read, ledger_no: int) -> Iterator[tuple[str, list[Any]]]:

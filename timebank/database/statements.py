@@ -1,9 +1,9 @@
-"""Statements of the write path, free of input and output: what to read by keys and what to write in
+"""Statements of a write path, free of input and output: what to read by keys and what to write in
 bulk.
 
 A plan is a generator that yields statements and is sent their rows. The same plan runs on every
-database; `ledger.store.dialects` knows how. A statement is one round trip whatever its number of
-keys or rows.
+database; `timebank.database.sessions` knows how. A statement is one round trip whatever its number
+of keys or rows.
 """
 
 from collections.abc import Generator, Sequence
@@ -27,15 +27,17 @@ class Read(NamedTuple):
     keys: Sequence[Sequence[Any]]
 
 
-class LockHead(NamedTuple):
-    """Takes the head of the ledger for this transaction; gives size, root, frontier, time, batch
-    id, clock.
+class Lock(NamedTuple):
+    """Takes the ledger's row of a table for this transaction; gives its columns and the clock.
 
+    The clock is the database's in microseconds since 1970 UTC, None where it has none of its own.
     With a `lookup`, its columns follow in the same round trip: a row for each that was found, or
     one with nothing in them. They are as of before the lock was given, so they count only when the
-    head shows that nobody committed meanwhile.
+    row shows that nobody committed meanwhile.
     """
 
+    table: str
+    columns: tuple[str, ...]
     lookup: Read | None = None
 
 
@@ -59,5 +61,5 @@ class Write(NamedTuple):
         return sum(len(rows) for groups in self for _, rows in groups)
 
 
-Statement = Read | LockHead | Write
+Statement = Read | Lock | Write
 Plan = Generator[Statement, list[Row], T]

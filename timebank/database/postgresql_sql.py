@@ -5,12 +5,11 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, LargeBinary, SmallInteger, Table, Text
 
-from ledger.store.statements import LockHead, Read, Rows, Write
+from timebank.database.statements import Lock, Read, Rows, Write
 
-LOCK_HEAD = """
-SELECT size, root, frontier, recorded_us, batch_id,
-       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock_us
-FROM heads WHERE ledger_no = $1 FOR UPDATE
+_LOCK = """
+SELECT {columns}, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock_us
+FROM {table} WHERE ledger_no = $1 FOR UPDATE
 """
 
 _LOCK_AND_LOOK_UP = """
@@ -36,19 +35,30 @@ def read(statement: Read) -> tuple[str, list[list[Any]]]:
     return _read_sql(statement.sql, statement.types), _columns(statement.keys)
 
 
-def lock(statement: LockHead) -> tuple[str, list[list[Any]]]:
-    """Gives the SQL that takes the head, whose first parameter is the ledger, and its arrays."""
-    if statement.lookup is None:
-        return LOCK_HEAD, []
+def lock(statement: Lock) -> tuple[str, list[list[Any]]]:
+    """Gives the SQL that takes the ledger's row, whose first parameter is the ledger, and its
+    arrays.
+    """
     lookup = statement.lookup
-    return _lock_sql(lookup.sql, lookup.types), _columns(lookup.keys)
+    if lookup is None:
+        return _lock_sql(statement.table, statement.columns), []
+    sql = _lock_and_look_up_sql(statement.table, statement.columns, lookup.sql, lookup.types)
+    return sql, _columns(lookup.keys)
+
+
+@functools.lru_cache(maxsize=64)
+def _lock_sql(table: str, columns: tuple[str, ...]) -> str:
+    return _LOCK.format(columns=", ".join(columns), table=table)
 
 
 @functools.lru_cache(maxsize=256)
-def _lock_sql(sql: str, types: tuple[str, ...]) -> str:
+def _lock_and_look_up_sql(
+    table: str, columns: tuple[str, ...], sql: str, types: tuple[str, ...]
+) -> str:
     names, arrays = _keys(types)
     looked_up = sql.replace(":ledger", "$1")
-    return _LOCK_AND_LOOK_UP.format(names=names, arrays=arrays, sql=looked_up, lock=LOCK_HEAD)
+    lock_sql = _lock_sql(table, columns)
+    return _LOCK_AND_LOOK_UP.format(names=names, arrays=arrays, sql=looked_up, lock=lock_sql)
 
 
 @functools.lru_cache(maxsize=256)
