@@ -22,7 +22,7 @@ from rich.text import Text
 
 from ledger import audit_cli
 from ledger import cli as ledger_cli
-from timebank import keys_cli, verify_cli
+from timebank import keys_cli, protos_cli, verify_cli
 from timebank.bench import cli as bench_cli
 from timebank.config import Config, load_config, show_config
 from timebank.errors import TimebankError
@@ -46,6 +46,7 @@ config_app = typer.Typer(
 app.add_typer(config_app, name="config")
 app.add_typer(keys_cli.app)
 app.add_typer(verify_cli.app)
+app.add_typer(protos_cli.app)
 app.add_typer(ledger_cli.app)
 app.add_typer(bench_cli.app)
 app.command(name="audit", epilog=audit_cli.EPILOG)(audit_cli.command(os.environ))
@@ -149,11 +150,13 @@ async def _prepare(config: Config) -> None:
     from timebank.database import open_databases
     from timebank.migrations import prepare
 
-    databases = open_databases(config.database)
-    try:
-        await prepare(databases, config.services, mode=config.database.migrate)
-    finally:
-        await databases.close()
+    for service in config.services:
+        database = config.database_of(service)
+        databases = open_databases(database)
+        try:
+            await prepare(databases, [service], mode=database.migrate)
+        finally:
+            await databases.close()
 
 
 async def _migrate(config: Config, *, check: bool) -> tuple[list[Version], list[Version]]:
@@ -161,15 +164,16 @@ async def _migrate(config: Config, *, check: bool) -> tuple[list[Version], list[
     from timebank.database import open_databases
     from timebank.migrations import migrate, read_versions
 
-    databases = open_databases(config.database, exclusive=not check)
-    try:
-        if check:
-            found = await read_versions(databases, config.services)
-            return found, found
-        before = await migrate(databases, config.services)
-        return before, await read_versions(databases, config.services)
-    finally:
-        await databases.close()
+    before, after = [], []
+    for service in config.services:
+        databases = open_databases(config.database_of(service), exclusive=not check)
+        try:
+            old = await (read_versions if check else migrate)(databases, [service])
+            before += old
+            after += old if check else await read_versions(databases, [service])
+        finally:
+            await databases.close()
+    return before, after
 
 
 def main() -> None:

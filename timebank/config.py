@@ -117,6 +117,12 @@ class DatabaseConfig(Section):
         return self.url.partition("://")[0] in SQLITE_SCHEMES
 
 
+class MerchantDatabaseConfig(DatabaseConfig):
+    """The merchant service's own database: a SQLite file beside the ledger's, or PostgreSQL."""
+
+    url: Annotated[str, AfterValidator(_database_url)] = "sqlite:///data/merchant.db"
+
+
 class IdentityConfig(Section):
     """How callers show who they are; `development` makes everybody without a token an operator."""
 
@@ -181,6 +187,26 @@ class LedgerConfig(Section):
         return self
 
 
+class MerchantConfig(Section):
+    """Where the merchant service finds the ledger, and when members are asked for their PIN.
+
+    Without `ledger_address` the ledger is in the same process. The points are those of a day that
+    the central bank's tiers A to D allow, and of one payment without a PIN.
+    """
+
+    ledger_address: Annotated[str, AfterValidator(lambda text: text and _address(text))] = ""
+    ledger_token_file: File = None
+    ledger_ca_file: File = None
+    ledger_certificate_file: File = None
+    ledger_key_file: File = None
+    sweeper_seconds: Amount = 2
+    day_points_a: Amount = 20_000
+    day_points_b: Amount = 5_000
+    day_points_c: Amount = 1_000
+    day_points_d: Amount = 500
+    payment_points_without_pin: Amount = 200
+
+
 class LogConfig(Section):
     """What is written about the process, and how."""
 
@@ -198,6 +224,8 @@ class Config(Section):
     identity: IdentityConfig = IdentityConfig()
     keys: KeysConfig = KeysConfig()
     ledger: LedgerConfig = LedgerConfig()
+    merchant: MerchantConfig = MerchantConfig()
+    merchant_database: MerchantDatabaseConfig = MerchantDatabaseConfig()
     log: LogConfig = LogConfig()
 
     @model_validator(mode="before")
@@ -209,6 +237,7 @@ class Config(Section):
         data = values["data_directory"]
         homes = {
             "database": ("url", f"sqlite:///{Path(data) / 'ledger.db'}"),
+            "merchant_database": ("url", f"sqlite:///{Path(data) / 'merchant.db'}"),
             "keys": ("directory", Path(data) / "keys"),
         }
         for section, (key, home) in homes.items():
@@ -227,12 +256,23 @@ class Config(Section):
             raise ValueError(
                 'ledger.sample_city: expected false unless identity.mode = "development", got true'
             )
-        if self.server.workers > 1 and self.database.is_sqlite:
+        alone = any(self.database_of(service).is_sqlite for service in self.services)
+        if self.server.workers > 1 and alone:
             raise ValueError(
                 "server.workers: expected 1 with SQLite, which one process writes, "
                 f"got {self.server.workers}; set database.url to a PostgreSQL database"
             )
+        apart = "merchant" in self.services and "ledger" not in self.services
+        if apart and not self.merchant.ledger_address:
+            raise ValueError(
+                "merchant.ledger_address: expected host:port of the ledger, which is not among "
+                "this process's services, got nothing"
+            )
         return self
+
+    def database_of(self, service: str) -> DatabaseConfig:
+        """Gives the database of a service: each that writes has one of its own."""
+        return self.merchant_database if service == "merchant" else self.database
 
 
 def load_config(

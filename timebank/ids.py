@@ -38,3 +38,8 @@ def uuid_bytes(text: str) -> bytes:
         f"got {text[:40]!r}; make a new one for each request and keep it for its retries",
         field="request_id",
     )
+
+
+def request_id_from_bytes(data: bytes) -> str:
+    """Writes 16 random bytes as a request id: a UUID of version 4."""
+    return str(uuid.UUID(bytes=data, version=4))

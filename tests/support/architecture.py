@@ -30,7 +30,15 @@ SQLALCHEMY_HOMES = (
 PROTOBUF_ROOMS = ("rpc", "wire", "names", "service", "leaf")
 PROTOBUF_HOMES = tuple(
     f"timebank.{name}"
-    for name in ("errors", "server", "interceptors", "channels", "client", "verify_cli")
+    for name in (
+        "errors",
+        "server",
+        "interceptors",
+        "channels",
+        "client",
+        "verify_cli",
+        "descriptors",
+    )
 )
 ENVIRONMENT_HOMES = ("timebank.config", "timebank.__main__")
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}

@@ -50,6 +50,7 @@ from timebank.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from timebank.ledger.v1.log_service_pb2_grpc import LogServiceStub
 from timebank.local_channels import LocalChannel
 from timebank.server import ServerProcess, open_server
+from timebank.server.process import Register
 
 if TYPE_CHECKING:
     from timebank.ledger.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub
@@ -279,6 +280,7 @@ async def ledger_world(
     database_url: str,
     *,
     settings: Mapping[str, Mapping[str, object]] | None = None,
+    more_services: Sequence[Register] = (),
 ) -> AsyncIterator[LedgerWorld]:
     """Serves a ledger in this event loop until the block ends; `settings` win."""
     values: dict[str, Any] = {"database": {"url": database_url}, "ledger": dict(FAR_CLOCKS)}
@@ -288,7 +290,7 @@ async def ledger_world(
     clock = ManualClock(START_US)
     process = await open_server(
         server_config(folder, values),
-        [ledger.service.register],
+        [ledger.service.register, *more_services],
         clock=clock,
         logger=structlog.get_logger("test"),
         http=False,

@@ -1,0 +1,1 @@
+"""The rules of redemptions and settlement: pure, without clock, network or database."""

@@ -1,0 +1,175 @@
+"""Who pays: payment codes, cards, members at a merchant's QR, and people whom officers help.
+
+A code is used up in the transaction that begins the redemption. Unknown, expired, used and foreign
+codes all answer PAYMENT_CODE_INVALID; only the audit log tells them apart.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from merchant.domain import pins
+from merchant.domain.documents import Card, Code, Counter, Redemption, Tries, Wallet
+from merchant.domain.payment_codes import (
+    CodeVerdict,
+    PaymentCode,
+    WindowCount,
+    after_wrong_try,
+    counts_as_wrong_try,
+    is_locked,
+    judge,
+)
+from merchant.domain.states import DocumentKind, Method, OfferUnit
+from merchant.domain.transactions import Transaction
+from merchant.domain.velocity import SPENT, window_of
+from timebank.errors import Reason, TimebankError
+
+if TYPE_CHECKING:
+    from merchant.domain.redemption_begin import Begin
+
+_METHODS = {
+    Method.PAYMENT_CODE: pins.PaymentMethod.CODE,
+    Method.MERCHANT_QR: pins.PaymentMethod.MERCHANT_QR,
+    Method.CARD: pins.PaymentMethod.CARD,
+    Method.ASSISTED: pins.PaymentMethod.ASSISTED,
+    Method.VOUCHER: pins.PaymentMethod.CODE,
+}
+
+
+class Payer(NamedTuple):
+    """How a till says who pays: a digest of a code or card, or the member whom an officer helps,
+    with the account in the ledger.
+    """
+
+    method: Method
+    digest: str = ""
+    member_id: str = ""
+    account: str = ""
+    officer: str = ""
+
+
+class Taken(NamedTuple):
+    """Who pays, from which account, by which device."""
+
+    member_id: str = ""
+    account: str = ""
+    device: str = ""
+
+
+def take_payer(
+    transaction: Transaction, payer: Payer, terminal_id: str, unit: OfferUnit, zone: str
+) -> Taken:
+    """Finds who pays, and uses a code up. Raises RATE_LIMITED and
+    PAYMENT_CODE_INVALID.
+    """
+    if payer.method is Method.PAYMENT_CODE:
+        return _take_code(transaction, payer.digest, terminal_id, unit, zone)
+    if payer.method is Method.CARD:
+        return _take_card(transaction, payer.digest, terminal_id, unit)
+    return Taken(payer.member_id, payer.account)
+
+
+def _take_code(
+    transaction: Transaction, digest: str, terminal_id: str, unit: OfferUnit, zone: str
+) -> Taken:
+    tries = _tries(transaction, terminal_id)
+    code = transaction.find(Code, digest)
+    seen = None
+    if code is not None:
+        times = code.issued_us, code.used_us, code.replaced_us
+        seen = PaymentCode(digest.encode(), code.member_id, code.device, *times)
+    verdict = judge(seen, transaction.now_us)
+    if verdict is not CodeVerdict.GOOD or code is None:
+        if counts_as_wrong_try(verdict):
+            _wrong(transaction, tries)
+        raise _invalid()
+    day = window_of("DAY", transaction.now_us, zone)
+    transaction.want(
+        (DocumentKind.WALLET, code.member_id),
+        (DocumentKind.COUNTER, f"{SPENT}{code.member_id}/{day}"),
+    )
+    transaction.put(code._replace(used_us=transaction.now_us))
+    wallet = transaction.find(Wallet, code.member_id)
+    assert wallet is not None, "who has a code has a wallet"
+    return Taken(code.member_id, account_of(wallet, unit), code.device)
+
+
+def _take_card(transaction: Transaction, digest: str, terminal_id: str, unit: OfferUnit) -> Taken:
+    tries = _tries(transaction, terminal_id)
+    card = transaction.find(Card, digest)
+    if card is None or card.blocked:
+        _wrong(transaction, tries)
+        raise _invalid()
+    wallet = transaction.find(Wallet, card.member_id)
+    assert wallet is not None, "who has a card has a wallet"
+    return Taken(card.member_id, account_of(wallet, unit), f"card-{card.card_id}")
+
+
+def _invalid() -> TimebankError:
+    """One answer for all codes and cards that do not pay, so that nobody learns why."""
+    return TimebankError(
+        Reason.PAYMENT_CODE_INVALID, "this code or card does not pay: ask for a fresh one"
+    )
+
+
+def account_of(wallet: Wallet, unit: OfferUnit) -> str:
+    """Gives the account that a member pays from."""
+    return wallet.points_account if unit is OfferUnit.POINTS else wallet.time_account
+
+
+def _tries(transaction: Transaction, terminal_id: str) -> Tries:
+    tries = transaction.find(Tries, terminal_id) or Tries(terminal_id)
+    if is_locked(WindowCount(tries.window_us, tries.wrong), transaction.now_us):
+        raise TimebankError(
+            Reason.RATE_LIMITED,
+            "too many wrong codes at this till: wait a minute",
+            terminal=terminal_id,
+        )
+    return tries
+
+
+def _wrong(transaction: Transaction, tries: Tries) -> None:
+    window = after_wrong_try(WindowCount(tries.window_us, tries.wrong), transaction.now_us)
+    transaction.put_always(Tries(tries.terminal_id, *window))
+
+
+def pin_is_wanted(transaction: Transaction, redemption: Redemption, command: Begin) -> bool:
+    """Says whether a redemption needs its payer's PIN, by amount and by what was spent today."""
+    day = window_of("DAY", transaction.now_us, command.zone)
+    spent = transaction.find(Counter, f"{SPENT}{redemption.member_id}/{day}")
+    return pins.pin_is_required(
+        redemption.amount if redemption.unit is OfferUnit.POINTS else 0,
+        max(spent.amount, 0) if spent is not None else 0,
+        _METHODS[redemption.method],
+        command.tiers,
+    )
+
+
+def use_pin(transaction: Transaction, member_id: str, matched: str) -> None:
+    """Takes the outcome of a typed PIN; `matched` is the hash it matched, empty for none.
+
+    Raises PIN_REQUIRED when the member has none, PIN_LOCKED and PIN_INVALID, which count.
+    """
+    wallet = transaction.find(Wallet, member_id)
+    if wallet is None or not wallet.pin_hash:
+        raise TimebankError(
+            Reason.PIN_REQUIRED, "the member has no PIN yet: set one in the app or at the community"
+        )
+    state = pins.PinState(wallet.pin_hash, wallet.pin_failed, wallet.pin_locked)
+    verdict, after = pins.judge_try(state, matched == wallet.pin_hash)
+    changed = wallet._replace(pin_failed=after.failed, pin_locked=after.locked)
+    if verdict is pins.PinVerdict.RIGHT:
+        transaction.put(changed)
+        return
+    if changed != wallet:
+        transaction.put_always(changed)
+    if verdict is pins.PinVerdict.LOCKED:
+        raise TimebankError(
+            Reason.PIN_LOCKED,
+            "the PIN is locked: the community resets it after a look at the person",
+        )
+    raise TimebankError(
+        Reason.PIN_INVALID,
+        f"the PIN is wrong: {pins.tries_left(after)} tries are left",
+        tries_left=pins.tries_left(after),
+    )

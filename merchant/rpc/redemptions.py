@@ -1,0 +1,420 @@
+"""RedemptionService: the till's calls."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import grpc.aio
+
+from merchant.domain.documents import Redemption
+from merchant.domain.payers import Payer
+from merchant.domain.pins import PinTiers
+from merchant.domain.redemption_begin import Begin
+from merchant.domain.redemption_moves import Confirm, Event, Move
+from merchant.domain.states import DocumentKind, Method
+from merchant.names import (
+    invalid,
+    member_from_name,
+    merchant_from_name,
+    offer_from_name,
+    redemption_from_name,
+    terminal_from_name,
+    text_of,
+)
+from merchant.rpc.signed_calls import check_signed, own_id_of
+from merchant.rpc.vouchers import VoucherRpcs
+from merchant.usecases.programmes import Programme, Programmes
+from merchant.usecases.redemptions import Outcome, Redemptions, redemption_id_of
+from merchant.usecases.tills import Tills
+from merchant.usecases.vouchers import Vouchers
+from merchant.usecases.wallets import Wallets
+from merchant.wire_redemptions import (
+    Payable,
+    fingerprint_of,
+    life_us_from_wire,
+    merchant_ref_from_wire,
+    payable_from_wire,
+    quantity_from_wire,
+    redemption_to_wire,
+)
+from timebank.auth import Principal, PrincipalKind, current_actor, current_call, current_principal
+from timebank.errors import Reason, TimebankError
+from timebank.ids import uuid_bytes
+from timebank.merchant.v1 import redemption_pb2, redemption_service_pb2
+from timebank.paging import page_number, page_size_of, page_token
+
+Context = grpc.aio.ServicerContext[Any, Any]
+OP_REF_MAX = 128
+SEES_MEMBERS = frozenset(
+    {PrincipalKind.OPERATOR, PrincipalKind.AUDITOR, PrincipalKind.SERVICE, PrincipalKind.OFFICER}
+)
+
+
+class RedemptionRpcs(VoucherRpcs):
+    """RedemptionService."""
+
+    def __init__(
+        self,
+        programmes: Programmes,
+        redemptions: Redemptions,
+        wallets: Wallets,
+        vouchers: Vouchers,
+        tills: Tills,
+        tiers: PinTiers,
+    ) -> None:
+        super().__init__(programmes, wallets, vouchers, tills)
+        self._redemptions = redemptions
+        self._tiers = tiers
+
+    async def AuthorizeRedemption(
+        self, request: redemption_service_pb2.AuthorizeRedemptionRequest, context: Context
+    ) -> redemption_pb2.Redemption:
+        """Authorises: the amount is held."""
+        life_us = life_us_from_wire(request.hold_minutes)
+        return await self._begin(request, context, redeems=False, life_us=life_us)
+
+    async def RedeemPoints(
+        self, request: redemption_service_pb2.RedeemPointsRequest, context: Context
+    ) -> redemption_pb2.Redemption:
+        """Redeems: authorises and captures in one step."""
+        return await self._begin(request, context, redeems=True, life_us=life_us_from_wire(0))
+
+    async def _begin(
+        self, request: Any, context: Context, *, redeems: bool, life_us: int
+    ) -> redemption_pb2.Redemption:
+        request_id = uuid_bytes(request.request_id)
+        programme, merchant_id = await self._merchant(request.parent)
+        terminal = own_id_of(
+            programme, merchant_id, terminal_from_name(request.terminal, "terminal"), "terminal"
+        )
+        offer = own_id_of(programme, merchant_id, offer_from_name(request.offer, "offer"), "offer")
+        merchant_ref = merchant_ref_from_wire(request.merchant_ref)
+        payable = payable_from_wire(request)
+        await check_signed(
+            self._tills, programme, context, request, terminal=terminal, code=payable.typed
+        )
+        payer = await self._payer(programme, payable)
+        command = Begin(
+            redemption_id_of(merchant_id, merchant_ref),
+            merchant_ref,
+            fingerprint_of(request, payer, redeems=redeems),
+            terminal,
+            offer,
+            quantity_from_wire(request.quantity),
+            request.amount,
+            request.price_version,
+            payer,
+            redeems,
+            life_us,
+            programme.zone,
+            self._tiers,
+            await self._typed_pin(programme, payer, request.pin),
+        )
+        outcome = await self._redemptions.begin(
+            programme, command, request_id=request_id, call=current_call()
+        )
+        return self._answer(programme, outcome)
+
+    async def QuoteRedemption(
+        self, request: redemption_service_pb2.QuoteRedemptionRequest, context: Context
+    ) -> redemption_service_pb2.QuoteRedemptionResponse:
+        """Says what it would cost, changing nothing; a "no" is an error."""
+        uuid_bytes(request.request_id)
+        programme, merchant_id = await self._merchant(request.parent)
+        terminal = own_id_of(
+            programme, merchant_id, terminal_from_name(request.terminal, "terminal"), "terminal"
+        )
+        offer = own_id_of(programme, merchant_id, offer_from_name(request.offer, "offer"), "offer")
+        by_card = request.WhichOneof("payer") == "card_number"
+        named = request.WhichOneof("payer") is not None and not by_card
+        payable = payable_from_wire(request) if named else Payable(Method.MERCHANT_QR)
+        payer = await self._payer(programme, payable)
+        command = Begin(
+            redemption_id_of(merchant_id, f"quote {request.request_id}"),
+            "quote",
+            "quote",
+            terminal,
+            offer,
+            quantity_from_wire(request.quantity),
+            request.amount,
+            request.price_version,
+            payer,
+            True,
+            0,
+            programme.zone,
+            self._tiers,
+        )
+        quoted = await self._redemptions.quote(programme, command)
+        return redemption_service_pb2.QuoteRedemptionResponse(
+            unit=int(quoted.unit),  # type: ignore[arg-type]  # the domain's enum has the contract's numbers
+            amount=quoted.amount,
+            cash_fen=quoted.cash_fen,
+            price_version=quoted.price_version,
+            pin_required=quoted.pin_required or by_card,
+            payer_checked=payable.method is Method.PAYMENT_CODE,
+        )
+
+    async def _payer(self, programme: Programme, payable: Payable) -> Payer:
+        if payable.method is Method.PAYMENT_CODE:
+            return Payer(payable.method, self._wallets.code_digest(programme, payable.typed))
+        if payable.method is Method.CARD:
+            return Payer(payable.method, self._wallets.card_digest(programme, payable.typed))
+        if payable.method is Method.MERCHANT_QR:
+            return Payer(payable.method)
+        ledger_id, member_id = member_from_name(payable.member, "assisted.member")
+        if ledger_id != programme.ledger_id:
+            raise invalid("assisted.member", "expected a member of the merchant's ledger")
+        accounts = await self._programmes.member_accounts(programme, member_id)
+        officer = payable.officer or current_actor()
+        return Payer(payable.method, "", member_id, accounts.points, officer)
+
+    async def _typed_pin(self, programme: Programme, payer: Payer, pin: str) -> str | None:
+        """Gives what a typed PIN matches; None when none was typed."""
+        if not pin:
+            return None
+        member_id = payer.member_id
+        if payer.method is Method.PAYMENT_CODE:
+            member_id = await self._wallets.payer_of(programme, code=payer.digest)
+        if payer.method is Method.CARD:
+            member_id = await self._wallets.payer_of(programme, card=payer.digest)
+        return await self._wallets.matched_pin(programme, member_id, pin) if member_id else ""
+
+    async def ConfirmRedemption(
+        self, request: redemption_service_pb2.ConfirmRedemptionRequest, context: Context
+    ) -> redemption_pb2.Redemption:
+        """Goes on with the member's PIN, typed at the till."""
+        programme, redemption_id = await self._redemption_id(request.name)
+        await self._check_move(programme, context, request, redemption_id)
+        found = await self._find(programme, redemption_id)
+        matched = await self._wallets.matched_pin(programme, found.member_id, request.pin)
+        command = Confirm(
+            redemption_id,
+            programme.zone,
+            Method.PAYMENT_CODE,
+            matched_pin=matched,
+            life_us=life_us_from_wire(0),
+        )
+        return await self._confirm(programme, command, request.request_id)
+
+    async def ConfirmByMember(
+        self, request: redemption_service_pb2.ConfirmByMemberRequest, context: Context
+    ) -> redemption_pb2.Redemption:
+        """Goes on with the yes of the member who scanned the merchant's QR."""
+        programme, redemption_id = await self._redemption_id(request.name)
+        member_id = self._member_of(programme, request.member)
+        accounts = await self._programmes.member_accounts(programme, member_id)
+        found = await self._find(programme, redemption_id)
+        by_points = found.unit.name == "POINTS"
+        matched = None
+        if request.pin:
+            matched = await self._wallets.matched_pin(programme, member_id, request.pin)
+        command = Confirm(
+            redemption_id,
+            programme.zone,
+            Method.MERCHANT_QR,
+            matched_pin=matched,
+            member_id=member_id,
+            account=accounts.points if by_points else accounts.time,
+            life_us=life_us_from_wire(0),
+        )
+        return await self._confirm(programme, command, request.request_id)
+
+    async def ApproveAssistedRedemption(
+        self, request: redemption_service_pb2.ApproveAssistedRedemptionRequest, context: Context
+    ) -> redemption_pb2.Redemption:
+        """Goes on with the yes of a second person."""
+        programme, redemption_id = await self._redemption_id(request.name)
+        trusted = current_principal().kind in (PrincipalKind.SERVICE, PrincipalKind.OPERATOR)
+        officer = request.officer if request.officer and trusted else current_actor()
+        command = Confirm(
+            redemption_id,
+            programme.zone,
+            Method.ASSISTED,
+            officer=officer,
+            life_us=life_us_from_wire(0),
+        )
+        return await self._confirm(programme, command, request.request_id)
+
+    async def _confirm(
+        self, programme: Programme, command: Confirm, request_id: str
+    ) -> redemption_pb2.Redemption:
+        outcome = await self._redemptions.confirm(
+            programme, command, request_id=uuid_bytes(request_id), call=current_call()
+        )
+        return self._answer(programme, outcome)
+
+    async def CaptureRedemption(
+        self, request: redemption_service_pb2.CaptureRedemptionRequest, context: Context
+    ) -> redemption_pb2.Redemption:
+        """Captures a part, or the last of it."""
+        return await self._move(request, context, Event.CAPTURE, final=request.final)
+
+    async def VoidRedemption(
+        self, request: redemption_service_pb2.VoidRedemptionRequest, context: Context
+    ) -> redemption_pb2.Redemption:
+        """Voids before the capture."""
+        return await self._move(request, context, Event.VOID)
+
+    async def RefundRedemption(
+        self, request: redemption_service_pb2.RefundRedemptionRequest, context: Context
+    ) -> redemption_pb2.Redemption:
+        """Gives a part back."""
+        return await self._move(request, context, Event.REFUND)
+
+    async def _move(
+        self, request: Any, context: Context, event: Event, *, final: bool = False
+    ) -> redemption_pb2.Redemption:
+        programme, redemption_id = await self._redemption_id(request.name)
+        await self._check_move(programme, context, request, redemption_id)
+        op_ref, amount = "", 0
+        if event is not Event.VOID:
+            op_ref, amount = text_of("op_ref", request.op_ref, OP_REF_MAX), request.amount
+        command = Move(redemption_id, event, programme.zone, op_ref, amount, final)
+        outcome = await self._redemptions.move(
+            programme, command, request_id=uuid_bytes(request.request_id), call=current_call()
+        )
+        return self._answer(programme, outcome)
+
+    async def ReverseRedemption(
+        self, request: redemption_service_pb2.ReverseRedemptionRequest, context: Context
+    ) -> redemption_pb2.Redemption:
+        """Reverses by the merchant's reference, whether it arrived or not."""
+        programme, merchant_id = await self._merchant(request.parent)
+        await check_signed(self._tills, programme, context, request)
+        outcome = await self._redemptions.reverse(
+            programme,
+            merchant_id,
+            merchant_ref_from_wire(request.merchant_ref),
+            request_id=uuid_bytes(request.request_id),
+            call=current_call(),
+        )
+        return self._answer(programme, outcome)
+
+    async def GetRedemption(
+        self, request: redemption_service_pb2.GetRedemptionRequest, context: Context
+    ) -> redemption_pb2.Redemption:
+        """Reads a redemption."""
+        programme, redemption_id = await self._redemption_id(request.name)
+        await self._find(programme, redemption_id)
+        found = await self._redemptions.look(programme, redemption_id)
+        return self._answer(programme, Outcome(found))
+
+    async def LookupRedemption(
+        self, request: redemption_service_pb2.LookupRedemptionRequest, context: Context
+    ) -> redemption_pb2.Redemption:
+        """Reads a redemption by the merchant's reference, asking the ledger when it must."""
+        programme, merchant_id = await self._merchant(request.parent)
+        merchant_ref = merchant_ref_from_wire(request.merchant_ref)
+        redemption_id = redemption_id_of(merchant_id, merchant_ref)
+        return self._answer(
+            programme, Outcome(await self._redemptions.look(programme, redemption_id))
+        )
+
+    async def ListRedemptions(
+        self, request: redemption_service_pb2.ListRedemptionsRequest, context: Context
+    ) -> redemption_service_pb2.ListRedemptionsResponse:
+        """Lists redemptions, newest first."""
+        programme, merchant_id = await self._merchant(request.parent)
+        principal, size = current_principal(), page_size_of(request.page_size)
+        member = request.member
+        if principal.kind is PrincipalKind.MEMBER:
+            member = f"ledgers/{programme.ledger_id}/members/{principal.id}"
+        filters = (request.state, request.business_date, request.terminal, member, request.batch)
+        key = ("redemptions", request.parent, *filters)
+        before = page_number(request.page_token, *key, first=-1)
+        found: list[redemption_pb2.Redemption] = []
+        while len(found) <= size:
+            rows = await self._programmes.listed(
+                programme,
+                DocumentKind.REDEMPTION,
+                merchant_id,
+                after=before,
+                newest_first=True,
+                limit=size + 1,
+            )
+            for sequence, document in rows:
+                message = self._answer(programme, Outcome(cast("Redemption", document)))
+                shown = f"ledgers/{programme.ledger_id}/members/{document.member_id}"  # type: ignore[union-attr]  # it is a redemption
+                if _matches(message, shown, filters):
+                    if len(found) == size:
+                        return redemption_service_pb2.ListRedemptionsResponse(
+                            redemptions=found, next_page_token=page_token(str(before), *key)
+                        )
+                    found.append(message)
+                before = sequence
+            if len(rows) <= size:
+                break
+        return redemption_service_pb2.ListRedemptionsResponse(redemptions=found)
+
+    # Who asks, and for what.
+
+    async def _check_move(
+        self, programme: Programme, context: Context, request: Any, redemption_id: str
+    ) -> None:
+        """A till signs its reference: it must be that of the redemption which it names."""
+        await check_signed(self._tills, programme, context, request)
+        merchant_ref = request.merchant_ref
+        if not merchant_ref and current_principal().kind is not PrincipalKind.TERMINAL:
+            return
+        merchant_id = redemption_id.partition("/")[0]
+        if redemption_id_of(merchant_id, merchant_ref) != redemption_id:
+            raise _not_found(redemption_id)
+
+    async def _merchant(self, name: str) -> tuple[Programme, str]:
+        ledger_id, merchant_id = merchant_from_name(name, "parent")
+        principal = current_principal()
+        check_merchant(principal, merchant_id)
+        return await self._programmes.programme(ledger_id, principal), merchant_id
+
+    async def _redemption_id(self, name: str) -> tuple[Programme, str]:
+        ledger_id, merchant_id, own_id = redemption_from_name(name)
+        principal = current_principal()
+        check_merchant(principal, merchant_id)
+        programme = await self._programmes.programme(ledger_id, principal)
+        return programme, f"{merchant_id}/{own_id}"
+
+    async def _find(self, programme: Programme, redemption_id: str) -> Redemption:
+        """Finds a redemption that the caller may know of. Raises REDEMPTION_NOT_FOUND."""
+        found = await self._programmes.find(programme, DocumentKind.REDEMPTION, redemption_id)
+        redemption = cast("Redemption | None", found)
+        principal = current_principal()
+        if redemption is None:
+            raise _not_found(redemption_id)
+        foreign = redemption.member_id not in ("", principal.id)
+        if principal.kind is PrincipalKind.MEMBER and foreign:
+            raise _not_found(redemption_id)
+        return redemption
+
+    def _answer(self, programme: Programme, outcome: Outcome) -> redemption_pb2.Redemption:
+        principal = current_principal()
+        redemption = outcome.redemption
+        own = principal.kind is PrincipalKind.MEMBER and principal.id == redemption.member_id
+        return redemption_to_wire(
+            programme.ledger_id,
+            redemption,
+            shows_member=own or principal.kind in SEES_MEMBERS,
+            replayed=outcome.replayed,
+        )
+
+
+def check_merchant(principal: Principal, merchant_id: str) -> None:
+    """Refuses the redemptions of other merchants. Raises MERCHANT_NOT_FOUND."""
+    owner = principal.id.partition("/")[0]
+    limited = principal.kind in (PrincipalKind.MERCHANT, PrincipalKind.TERMINAL)
+    if limited and owner != merchant_id:
+        raise TimebankError(Reason.MERCHANT_NOT_FOUND, f"no merchant {merchant_id}")
+
+
+def _matches(message: redemption_pb2.Redemption, member: str, filters: tuple[Any, ...]) -> bool:
+    state, business_date, terminal, wanted_member, batch = filters
+    return (
+        (not state or message.state == state)
+        and (not business_date or message.business_date == business_date)
+        and (not terminal or message.terminal == terminal)
+        and (not wanted_member or member == wanted_member)
+        and (not batch or message.batch == batch)
+    )
+
+
+def _not_found(redemption_id: str) -> TimebankError:
+    return TimebankError(Reason.REDEMPTION_NOT_FOUND, f"no redemption {redemption_id}")

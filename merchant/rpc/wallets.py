@@ -1,0 +1,165 @@
+"""RedemptionService: what members pay with."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import Any, cast
+
+import grpc.aio
+import segno
+
+from merchant.domain import pins
+from merchant.domain.documents import Card, Wallet
+from merchant.domain.states import DocumentKind
+from merchant.names import card_from_name, invalid, ledger_id_from_name, member_from_name
+from merchant.usecases.programmes import Programme, Programmes
+from merchant.usecases.wallets import Wallets, device_of
+from merchant.wire_redemptions import card_to_wire
+from timebank.auth import PrincipalKind, current_call, current_principal
+from timebank.errors import Reason, TimebankError
+from timebank.ids import ID_BYTES, id_from_bytes, uuid_bytes
+from timebank.merchant.v1 import redemption_pb2, redemption_service_pb2
+from timebank.merchant.v1.redemption_service_pb2_grpc import RedemptionServiceServicer
+from timebank.paging import page_number, page_size_of, page_token
+
+Context = grpc.aio.ServicerContext[Any, Any]
+QR_SCALE = 8
+
+
+class WalletRpcs(RedemptionServiceServicer):
+    """The part of RedemptionService about codes, PINs and cards."""
+
+    def __init__(self, programmes: Programmes, wallets: Wallets) -> None:
+        self._programmes = programmes
+        self._wallets = wallets
+
+    async def IssuePaymentCode(
+        self, request: redemption_service_pb2.IssuePaymentCodeRequest, context: Context
+    ) -> redemption_pb2.PaymentCode:
+        """Issues a payment code."""
+        uuid_bytes(request.request_id)
+        programme, member_id = await self._member(request.name)
+        device = device_of(request.device)
+        issued = await self._wallets.issue_code(programme, member_id, device)
+        answer = redemption_pb2.PaymentCode(code=issued.code)
+        answer.expire_time.FromMicroseconds(issued.expires_us)
+        if request.qr_png:
+            answer.qr_png = _qr(issued.code)
+        return answer
+
+    async def SetPin(
+        self, request: redemption_service_pb2.SetPinRequest, context: Context
+    ) -> redemption_pb2.PinStatus:
+        """Sets the member's own PIN."""
+        uuid_bytes(request.request_id)
+        programme, member_id = await self._member(request.name)
+        wallet = await self._wallets.set_pin(
+            programme, member_id, request.pin, present=request.present_pin
+        )
+        return _pin_status(wallet)
+
+    async def ResetPin(
+        self, request: redemption_service_pb2.ResetPinRequest, context: Context
+    ) -> redemption_pb2.PinStatus:
+        """Sets a PIN without knowing the present one, the member being there."""
+        uuid_bytes(request.request_id)
+        programme, member_id = await self._member(request.name)
+        if not request.pin:
+            raise invalid("pin", "expected the new PIN, which the member types")
+        wallet = await self._wallets.set_pin(programme, member_id, request.pin, present=None)
+        return _pin_status(wallet)
+
+    async def IssueCard(
+        self, request: redemption_service_pb2.IssueCardRequest, context: Context
+    ) -> redemption_pb2.Card:
+        """Issues a card; earlier ones are blocked."""
+        card_id = id_of_request(current_principal().name, uuid_bytes(request.request_id))
+        ledger_id = ledger_id_from_name(request.parent)
+        programme = await self._programmes.programme(ledger_id, current_principal())
+        member_id = self._member_of(programme, request.member)
+        card, number = await self._wallets.issue_card(programme, member_id, card_id)
+        return card_to_wire(ledger_id, card, number)
+
+    async def BlockCard(
+        self, request: redemption_service_pb2.BlockCardRequest, context: Context
+    ) -> redemption_pb2.Card:
+        """Blocks a card."""
+        ledger_id, card_id = card_from_name(request.name)
+        programme = await self._programmes.programme(ledger_id, current_principal())
+        principal = current_principal()
+        own = principal.id if principal.kind is PrincipalKind.MEMBER else ""
+        blocked = await self._wallets.block_card(
+            programme,
+            card_id,
+            own,
+            request_id=uuid_bytes(request.request_id),
+            call=current_call(),
+        )
+        return card_to_wire(ledger_id, blocked)
+
+    async def ListCards(
+        self, request: redemption_service_pb2.ListCardsRequest, context: Context
+    ) -> redemption_service_pb2.ListCardsResponse:
+        """Lists cards, oldest first."""
+        ledger_id, size = ledger_id_from_name(request.parent), page_size_of(request.page_size)
+        principal = current_principal()
+        programme = await self._programmes.programme(ledger_id, principal)
+        member = request.member
+        if principal.kind is PrincipalKind.MEMBER:
+            member = f"ledgers/{ledger_id}/members/{principal.id}"
+        key = ("cards", request.parent, member, request.state)
+        after = page_number(request.page_token, *key, first=-1)
+        found: list[redemption_pb2.Card] = []
+        while True:
+            rows = await self._programmes.listed(
+                programme, DocumentKind.CARD, "", after=after, limit=size + 1
+            )
+            for sequence, document in rows:
+                card = card_to_wire(ledger_id, cast("Card", document))
+                if (not member or card.member == member) and request.state in (0, card.state):
+                    if len(found) == size:
+                        return redemption_service_pb2.ListCardsResponse(
+                            cards=found, next_page_token=page_token(str(after), *key)
+                        )
+                    found.append(card)
+                after = sequence
+            if len(rows) <= size:
+                return redemption_service_pb2.ListCardsResponse(cards=found)
+
+    async def _member(self, name: str) -> tuple[Programme, str]:
+        ledger_id, member_id = member_from_name(name, "name")
+        principal = current_principal()
+        programme = await self._programmes.programme(ledger_id, principal)
+        if principal.kind is PrincipalKind.MEMBER and principal.id != member_id:
+            raise TimebankError(Reason.MEMBER_NOT_FOUND, f"no member {member_id}")
+        return programme, member_id
+
+    @staticmethod
+    def _member_of(programme: Programme, name: str) -> str:
+        """Gives the member that a request names, or the one that calls."""
+        principal = current_principal()
+        if principal.kind is PrincipalKind.MEMBER:
+            return principal.id
+        ledger_id, member_id = member_from_name(name, "member")
+        if ledger_id != programme.ledger_id:
+            raise invalid("member", "expected a member of this ledger")
+        return member_id
+
+
+def id_of_request(caller: str, request_id: bytes) -> str:
+    """Names what a request makes, so that a repeated one names the same."""
+    return id_from_bytes(hashlib.sha256(caller.encode() + b"\0" + request_id).digest()[:ID_BYTES])
+
+
+def _pin_status(wallet: Wallet) -> redemption_pb2.PinStatus:
+    state = pins.PinState(wallet.pin_hash, wallet.pin_failed, wallet.pin_locked)
+    return redemption_pb2.PinStatus(
+        set=bool(wallet.pin_hash), tries_left=pins.tries_left(state), locked=state.locked
+    )
+
+
+def _qr(code: str) -> bytes:
+    out = io.BytesIO()
+    segno.make_qr(code).save(out, kind="png", scale=QR_SCALE)
+    return out.getvalue()

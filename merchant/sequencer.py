@@ -1,0 +1,304 @@
+"""The ordered writer of one programme: queue, group commit, answers.
+
+All writes of the merchant service pass here. Concurrent requests queue and are taken as one batch
+when the previous commit ends; no timer, so a lone request does not wait. A batch is one
+transaction: lock the programme's row, look up what earlier requests of the same keys got, load the
+documents that the rules ask for, run the rules in order, write, commit. Nothing is kept in memory
+between batches, so any number of processes may share a programme on PostgreSQL. When the outcome of
+a commit is unknown, the batch is carried out again under the lock: what it had committed is found
+by its requests' keys, and rules without a key change nothing the second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import structlog
+
+from merchant.domain.documents import Document
+from merchant.domain.places import Key, key_of
+from merchant.domain.transactions import NotLoaded, State, Transaction
+from merchant.store.documents import Asked, Programme, load, open_batch, store
+from timebank.clock import Clock
+from timebank.database.sessions import UnknownCommit, WriterSession
+from timebank.database.statements import Plan
+from timebank.errors import MEANINGS, Reason, TimebankError, decode_error, encode_error
+
+_LOG = structlog.get_logger("merchant.sequencer")
+BATCH_MAX = 500
+"""Requests of one transaction."""
+QUEUE_MAX = 20_000
+ROUNDS_MAX = 12
+"""Look-ups of one batch; a redemption needs three."""
+UNKNOWN_COMMITS_MAX = 3
+_STORED_STATUSES = ("FAILED_PRECONDITION", "ALREADY_EXISTS")
+_STORED_REASONS = frozenset({Reason.PAYMENT_CODE_INVALID})
+
+Rule = Callable[[Transaction], Document]
+
+
+class Request(NamedTuple):
+    """What a caller asks: a rule that ends with a document. `key` is what a replay is found by, 16
+    bytes for caller and request id; empty for what the service does by itself.
+    """
+
+    rule: Rule
+    key: bytes = b""
+    fingerprint: bytes = b""
+    hints: tuple[Key, ...] = ()
+    """Documents that the rule is sure to ask for."""
+
+
+class Answer(NamedTuple):
+    """What a request ended with."""
+
+    document: Document
+    replayed: bool = False
+
+
+@dataclass(slots=True)
+class _Waiting:
+    request: Request
+    future: asyncio.Future[Answer]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """One batch while it is carried out."""
+
+    waiting: Sequence[_Waiting]
+    state: State = field(default_factory=State)
+    sequences: dict[Key, int] = field(default_factory=dict)
+    asked: dict[bytes, Asked] = field(default_factory=dict)
+    new: list[Asked] = field(default_factory=list)
+    outcomes: list[Answer | Exception] = field(default_factory=list)
+
+
+class Sequencer:
+    """The writer of one programme."""
+
+    def __init__(
+        self,
+        ledger_no: int,
+        ledger_id: str,
+        *,
+        session: WriterSession,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._ledger_no = ledger_no
+        self._ledger_id = ledger_id
+        self._session = session
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._queue: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._stopped = asyncio.Event()
+
+    async def submit(self, request: Request) -> Answer:
+        """Waits until a request is committed or refused; cancelling the caller does not cancel it.
+
+        Raises QUEUE_FULL, SHUTTING_DOWN, what a failing database raises, and what the rule refuses
+        with.
+        """
+        if self._closing:
+            raise TimebankError(Reason.SHUTTING_DOWN, "the server is stopping: call again")
+        if len(self._queue) >= QUEUE_MAX:
+            raise TimebankError(
+                Reason.QUEUE_FULL, f"{len(self._queue)} writes wait already: try again in a moment"
+            )
+        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._wake.set()
+        return await waiting.future
+
+    async def run(self) -> None:
+        """Takes and commits batches until `close`; run it as one task."""
+        try:
+            while not (self._closing and not self._queue):
+                if not self._queue:
+                    self._wake.clear()
+                    await self._wake.wait()
+                # Those that have reached the process join the batch.
+                await asyncio.sleep(0)
+                count = min(len(self._queue), BATCH_MAX)
+                await self._commit([self._queue.popleft() for _ in range(count)])
+        finally:
+            self._closing = True
+            for waiting in self._queue:
+                if not waiting.future.done():
+                    ended = TimebankError(Reason.SHUTTING_DOWN, "the writer has ended: call again")
+                    waiting.future.set_exception(ended)
+            self._stopped.set()
+
+    async def close(self) -> None:
+        """Lets what is queued finish, then stops."""
+        self._closing = True
+        self._wake.set()
+        await self._stopped.wait()
+        await self._session.close()
+
+    async def _commit(self, taken: list[_Waiting]) -> None:
+        if not taken:
+            return
+        try:
+            outcomes = await self._carry_out(taken)
+        except TimebankError as error:
+            outcomes = [error] * len(taken)
+        except Exception as error:  # noqa: BLE001  # a fault of ours must reach its callers, not end the writer
+            _LOG.error("batch failed", requests=len(taken), exc_info=error)
+            if len(taken) > 1:
+                for waiting in taken:
+                    await self._commit([waiting])
+                return
+            outcomes = [error]
+        for waiting, outcome in zip(taken, outcomes, strict=True):
+            if waiting.future.done():
+                continue
+            if isinstance(outcome, Exception):
+                waiting.future.set_exception(outcome)
+            else:
+                waiting.future.set_result(outcome)
+
+    async def _carry_out(self, taken: list[_Waiting]) -> list[Answer | Exception]:
+        for _ in range(UNKNOWN_COMMITS_MAX):
+            batch = _Batch(taken)
+            try:
+                await self._transact(batch)
+            except UnknownCommit as error:
+                _LOG.warning("commit outcome unknown, asking again", cause=str(error))
+                continue
+            except BaseException:
+                await self._session.rollback()
+                raise
+            return batch.outcomes
+        raise TimebankError(
+            Reason.DATABASE_UNAVAILABLE,
+            "the outcome of the write is not known: repeat it with the same request id",
+        )
+
+    async def _transact(self, batch: _Batch) -> None:
+        keys = [item.request.key for item in batch.waiting if item.request.key]
+        plan = open_batch(list(dict.fromkeys(keys)))
+        programme, asked = await self._session.run(self._ledger_no, plan, begin=True)
+        batch.asked = asked
+        hints = {key: None for item in batch.waiting for key in item.request.hints}
+        hints.update({(found.kind, found.document_id): None for found in asked.values()})
+        await self._load(batch, hints)
+        now_us = max(self._clock.now_us(), programme.moved_us + 1)
+        for position in range(len(batch.waiting)):
+            await self._one(batch, position, now_us)
+        if not batch.state.changed and not batch.state.gone and not batch.new:
+            await self._session.rollback()
+            return
+        await self._session.run(
+            self._ledger_no, self._writes(batch, programme, now_us), commit=True
+        )
+
+    async def _one(self, batch: _Batch, position: int, now_us: int) -> None:
+        request = batch.waiting[position].request
+        replay = self._replayed(batch, request)
+        if replay is not None:
+            batch.outcomes.append(replay)
+            return
+        for _ in range(ROUNDS_MAX):
+            transaction = Transaction(batch.state, now_us, self._random_bytes)
+            try:
+                document = request.rule(transaction)
+            except NotLoaded:
+                await self._load(batch, self._missing(batch, position, now_us))
+                continue
+            except TimebankError as error:
+                transaction.settle(refused=True)
+                self._remember(batch, request, None, error)
+                batch.outcomes.append(error)
+                return
+            transaction.settle(refused=False)
+            self._remember(batch, request, document, None)
+            batch.outcomes.append(Answer(document))
+            return
+        raise RuntimeError(f"a request wants more after {ROUNDS_MAX} look-ups")
+
+    def _missing(self, batch: _Batch, position: int, now_us: int) -> dict[Key, None]:
+        """Tries all that follow without keeping what they do: what they lack is loaded at once."""
+        missing: dict[Key, None] = {}
+        for waiting in batch.waiting[position:]:
+            if waiting.request.key in batch.asked:
+                continue
+            trial = Transaction(batch.state, now_us, self._random_bytes)
+            try:
+                waiting.request.rule(trial)
+            except (NotLoaded, TimebankError):
+                missing.update(trial.missing)
+        return missing
+
+    async def _load(self, batch: _Batch, keys: dict[Key, None]) -> None:
+        wanted = [key for key in keys if key not in batch.state.documents]
+        if not wanted:
+            return
+        loaded = await self._session.run(self._ledger_no, load(wanted))
+        batch.sequences.update(loaded.sequences)
+        for key in wanted:
+            batch.state.documents[key] = loaded.documents.get(key)
+
+    @staticmethod
+    def _replayed(batch: _Batch, request: Request) -> Answer | Exception | None:
+        found = batch.asked.get(request.key) if request.key else None
+        if found is None:
+            return None
+        if found.fingerprint != request.fingerprint:
+            return TimebankError(
+                Reason.REQUEST_ID_REUSED,
+                "this request_id was used for other content: make a new one for each new request",
+                field="request_id",
+            )
+        if found.error is not None:
+            return decode_error(found.error)
+        document = batch.state.documents.get((found.kind, found.document_id))
+        if document is None:
+            return TimebankError(
+                Reason.DATABASE_UNAVAILABLE, "what this request made is not there any more"
+            )
+        return Answer(document, replayed=True)
+
+    @staticmethod
+    def _remember(
+        batch: _Batch, request: Request, document: Document | None, error: TimebankError | None
+    ) -> None:
+        if not request.key:
+            return
+        if error is not None and not _is_stored(error):
+            return
+        kind, document_id = key_of(document) if document is not None else (0, "")
+        data = encode_error(error) if error is not None else None
+        asked = Asked(request.key, request.fingerprint, int(kind), document_id, data)
+        batch.asked[request.key] = asked
+        batch.new.append(asked)
+
+    def _writes(self, batch: _Batch, programme: Programme, now_us: int) -> Plan[None]:
+        sequence = programme.sequence
+        changed = []
+        for key, document in batch.state.changed.items():
+            place = batch.sequences.get(key)
+            if place is None:
+                sequence += 1
+                place = sequence
+            changed.append((key, place, document))
+        return store(
+            (self._ledger_id, sequence, now_us),
+            changed,
+            batch.state.gone,
+            [(asked, now_us) for asked in batch.new],
+        )
+
+
+def _is_stored(error: TimebankError) -> bool:
+    """A refusal that depended on state is final; one that a better call avoids is not stored."""
+    return error.reason in _STORED_REASONS or (
+        MEANINGS[error.reason].status.name in _STORED_STATUSES
+    )

@@ -1,0 +1,99 @@
+"""The merchant service: builds stores, use cases and servicers, and adds them to a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from merchant.domain.pins import PinTiers, check_tiers
+from merchant.ledger_client import Ledger
+from merchant.rpc.redemptions import RedemptionRpcs
+from merchant.usecases.programmes import Programmes
+from merchant.usecases.redemptions import Redemptions
+from merchant.usecases.sweeper import Sweeper
+from merchant.usecases.tills import Tills
+from merchant.usecases.vouchers import Vouchers
+from merchant.usecases.wallets import Wallets
+from timebank.auth import Principal, PrincipalKind
+from timebank.channels import TlsFiles, open_channel
+from timebank.config import MerchantConfig
+from timebank.database import open_databases
+from timebank.local_channels import LocalChannel
+from timebank.merchant.v1.redemption_service_pb2_grpc import (
+    add_RedemptionServiceServicer_to_server,
+)
+from timebank.migrations import prepare
+from timebank.runtime import Runtime
+from timebank.secret_keys import SecretKeys
+
+PACKAGE = "timebank.merchant.v1"
+CALLER = Principal(PrincipalKind.SERVICE, "merchant")
+DIGEST_KEY = "merchant payment codes"
+
+
+async def register(runtime: Runtime) -> None:
+    """Adds MerchantService, RedemptionService, SettlementService, FundService and the sweeper.
+
+    Raises DATABASE_UNAVAILABLE or READ_ONLY when the database cannot be opened, SIGNER_UNAVAILABLE
+    when the deployment's secret cannot be read or made.
+    """
+    config = runtime.config
+    settings = config.merchant
+    databases = open_databases(config.merchant_database)
+    runtime.on_drain(databases.close)
+    await prepare(databases, ["merchant"], mode=config.merchant_database.migrate)
+    secret_keys = SecretKeys.open(config.keys.directory)
+    programmes = Programmes(
+        databases,
+        clock=runtime.clock,
+        random_bytes=runtime.random_bytes,
+        ledger_of=_ledgers(runtime, settings),
+        spawn=runtime.spawn,
+    )
+    runtime.on_drain(programmes.close)
+    tills = Tills(programmes, key=secret_keys.key(DIGEST_KEY), random_bytes=runtime.random_bytes)
+    wallets = Wallets(
+        programmes, key=secret_keys.key(DIGEST_KEY), random_bytes=runtime.random_bytes
+    )
+    redemptions = Redemptions(programmes)
+    vouchers = Vouchers(programmes, redemptions, key=secret_keys.key(DIGEST_KEY))
+    rpcs = RedemptionRpcs(programmes, redemptions, wallets, vouchers, tills, tiers_of(settings))
+    runtime.add_service(
+        f"{PACKAGE}.RedemptionService",
+        lambda to: add_RedemptionServiceServicer_to_server(rpcs, to),
+    )
+    sweeper = Sweeper(programmes, redemptions, interval_s=settings.sweeper_seconds)
+    runtime.spawn("merchant sweeper", sweeper.run())
+
+
+def tiers_of(settings: MerchantConfig) -> PinTiers:
+    """Gives the tiers above which a PIN is asked for. Raises VALIDATION_FAILED."""
+    tiers = PinTiers(
+        settings.day_points_a,
+        settings.day_points_b,
+        settings.day_points_c,
+        settings.day_points_d,
+        settings.payment_points_without_pin,
+    )
+    check_tiers(tiers)
+    return tiers
+
+
+def _ledgers(runtime: Runtime, settings: MerchantConfig) -> Callable[[str], Ledger]:
+    """Gives what makes the client of a ledger: in this process, or at its address."""
+    if not settings.ledger_address:
+        local = LocalChannel(runtime.interceptors, CALLER)
+        return lambda ledger_id: Ledger(ledger_id, local, None)
+    tls = None
+    if settings.ledger_ca_file is not None:
+        tls = TlsFiles(
+            settings.ledger_ca_file, settings.ledger_key_file, settings.ledger_certificate_file
+        )
+    channel: Any = open_channel(settings.ledger_address, tls=tls)
+    runtime.on_drain(channel.close)
+    token_file = settings.ledger_token_file
+    token = None
+    if token_file is not None:
+        path = token_file
+        token = lambda: path.read_text(encoding="utf-8").strip()  # noqa: E731  # read again for each call
+    return lambda ledger_id: Ledger(ledger_id, channel, token)

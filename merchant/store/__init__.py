@@ -1,0 +1,1 @@
+"""Tables of the merchant service, and how documents are read and written."""
