@@ -104,7 +104,7 @@ def batch_name(ledger_id: str, batch_id: str) -> str:
 
 
 def item_from_name(name: str, field: str = "name") -> tuple[str, str, str]:
-    """Takes ledger, merchant and own id out of a reconciliation item's name, or VALIDATION_FAILED."""
+    """Takes ledger, merchant and own id out of an item's name, or VALIDATION_FAILED."""
     return _under_merchant(name, "reconciliationItems", field)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from merchant.domain.pins import PinTiers, check_tiers
 from merchant.ledger_client import Ledger
+from merchant.rpc.merchants import MerchantRpcs
 from merchant.rpc.redemptions import RedemptionRpcs
+from merchant.usecases.merchants import Merchants
 from merchant.usecases.programmes import Programmes
 from merchant.usecases.redemptions import Redemptions
 from merchant.usecases.sweeper import Sweeper
@@ -19,6 +21,9 @@ from timebank.channels import TlsFiles, open_channel
 from timebank.config import MerchantConfig
 from timebank.database import open_databases
 from timebank.local_channels import LocalChannel
+from timebank.merchant.v1.merchant_service_pb2_grpc import (
+    add_MerchantServiceServicer_to_server,
+)
 from timebank.merchant.v1.redemption_service_pb2_grpc import (
     add_RedemptionServiceServicer_to_server,
 )
@@ -51,12 +56,17 @@ async def register(runtime: Runtime) -> None:
         spawn=runtime.spawn,
     )
     runtime.on_drain(programmes.close)
-    tills = Tills(programmes, key=secret_keys.key(DIGEST_KEY), random_bytes=runtime.random_bytes)
+    tills = Tills(programmes, key=secret_keys.key(DIGEST_KEY))
     wallets = Wallets(
         programmes, key=secret_keys.key(DIGEST_KEY), random_bytes=runtime.random_bytes
     )
     redemptions = Redemptions(programmes)
     vouchers = Vouchers(programmes, redemptions, key=secret_keys.key(DIGEST_KEY))
+    merchants = MerchantRpcs(merchants=Merchants(programmes), tills=tills)
+    runtime.add_service(
+        f"{PACKAGE}.MerchantService",
+        lambda to: add_MerchantServiceServicer_to_server(merchants, to),
+    )
     rpcs = RedemptionRpcs(programmes, redemptions, wallets, vouchers, tills, tiers_of(settings))
     runtime.add_service(
         f"{PACKAGE}.RedemptionService",

@@ -117,6 +117,8 @@ def redemption_to_wire(
         message.offer = f"{merchant}/offers/{redemption.offer.partition('/')[2]}"
     if redemption.batch:
         message.batch = f"{merchant}/batches/{redemption.batch}"
+    if redemption.method is Method.VOUCHER:
+        message.voucher = f"{ledger}/vouchers/{redemption.merchant_ref.partition('-')[2]}"
     if shows_member and redemption.member_id:
         message.member = f"{ledger}/members/{redemption.member_id}"
     return message

@@ -20,7 +20,6 @@ from zoneinfo import ZoneInfo
 from ledger.domain.calendar import from_us
 from ledger.domain.policy_text import parse_policy
 from ledger.sample.city import FUND_FEN, LEDGER, NAME, ORIGIN, VOLUNTEERS, City
-from ledger.sample.people import MERCHANTS
 from ledger.sample.records import ZONE, Service
 from ledger.sample_client import SampleClient
 from timebank.auth import Principal, PrincipalKind
@@ -68,7 +67,7 @@ async def load_city(
     city = await loading.begin(from_us(runtime.clock.now_us()).astimezone(ZoneInfo(ZONE)).date())
     city = City(city.first_day, volunteers)
     await loading.people(city)
-    await loading.accounts()
+    await loading.fund()
     await loading.records(city)
     await loading.night(city)
     await loading.ratings(city)
@@ -152,18 +151,8 @@ class _Loading:
 
         await self._each("members", len(city.people), register)
 
-    async def accounts(self) -> None:
-        """Opens the merchants' accounts and pays the fund in."""
-        for holder, _ in MERCHANTS:
-            for unit in (Unit.POINTS, Unit.FUND):
-                key = f"{holder}/{unit.name}"
-                with _done_before(Reason.ACCOUNT_EXISTS):
-                    await self.service.create_account(
-                        holder=holder,
-                        unit=unit,
-                        kind=AccountKind.MERCHANT,
-                        request_id=request_id("account", key),
-                    )
+    async def fund(self) -> None:
+        """Pays the special fund in; the shops' accounts are the merchant service's to open."""
         fund = await anext(self.service.list_accounts(kind=AccountKind.FUND, unit=Unit.FUND))
         clearing = await anext(
             self.service.list_accounts(kind=AccountKind.CLEARING, unit=Unit.FUND)

@@ -1,4 +1,4 @@
-"""The people of the sample city: volunteers, elders, officers and merchants of 环翠区.
+"""The people of the sample city: volunteers, elders and officers of 环翠区.
 
 Owns: names, volunteer numbers, neighbourhoods and homes. Refuses: what anybody did (see
 records.py).
@@ -61,12 +61,6 @@ ELDERS = (
 )
 """Five elders who live alone in 12栋."""
 
-MERCHANTS = (
-    ("shop-barber", "顺城理发店"),
-    ("shop-supermarket", "海晏超市"),
-    ("shop-cinema", "环翠电影院"),
-)
-"""Holders of merchants' accounts, and their names."""
 
 _SURNAMES = tuple(
     "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕丛毕邹戚"

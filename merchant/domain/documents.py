@@ -41,6 +41,10 @@ class Merchant(NamedTuple):
     """How many settlement batches were closed, all days."""
     last_closed_date: str = ""
     last_file_sha256: str = ""
+    open_batch: str = ""
+    """Id of the batch that is being closed: one at a time, because each file names the one before
+    it.
+    """
 
 
 class TerminalKey(NamedTuple):
@@ -242,8 +246,17 @@ class Line(NamedTuple):
     batch: str = ""
 
 
+class Advice(NamedTuple):
+    """What the bank says it paid for a batch on one day."""
+
+    paid_date: str
+    paid_fen: int
+
+
 class Batch(NamedTuple):
-    """A settlement batch. Its id is `merchant/date-sequence`."""
+    """A settlement batch. Its id is `merchant/date-sequence`; `attempts` counts what the ledger
+    declined, `settled_us` is the ledger's time of the entry.
+    """
 
     batch_id: str
     business_date: str
@@ -265,6 +278,9 @@ class Batch(NamedTuple):
     paid_fen: int = 0
     closed_us: int = 0
     paid_us: int = 0
+    attempts: int = 0
+    settled_us: int = 0
+    advices: tuple[Advice, ...] = ()
 
 
 class Budget(NamedTuple):
@@ -281,7 +297,9 @@ class Budget(NamedTuple):
 
 
 class Spending(NamedTuple):
-    """Money of the fund for something else than redemptions; a second person approves."""
+    """Money of the fund for something else than redemptions; a second person approves. `paying` is
+    the request that the ledger has not answered yet, `declined` the last one that it declined.
+    """
 
     spending_id: str
     kind: int
@@ -293,10 +311,17 @@ class Spending(NamedTuple):
     entry: str = ""
     created_us: int = 0
     decided_us: int = 0
+    attempts: int = 0
+    paying: str = ""
+    declined: str = ""
+    reason: str = ""
+    message: str = ""
+    recorded_us: int = 0
+    """The ledger's time of the entry."""
 
 
 class Income(NamedTuple):
-    """Money that came into the fund."""
+    """Money that came into the fund; no entry: the ledger has not answered yet."""
 
     income_id: str
     source: int
@@ -305,6 +330,16 @@ class Income(NamedTuple):
     reference: str
     entry: str
     created_us: int
+    attempts: int = 0
+    recorded_us: int = 0
+    """The ledger's time of the entry."""
+
+
+class IncomeReference(NamedTuple):
+    """Which income a reference of a bank or donor belongs to: one for ever."""
+
+    reference: str
+    income_id: str
 
 
 class Voucher(NamedTuple):
@@ -337,6 +372,27 @@ class Item(NamedTuple):
     owner: str = ""
     resolved_us: int = 0
     resolution: str = ""
+    batch: str = ""
+    """Id of the batch that it is about; empty: it is about one redemption."""
+
+
+class BadRow(NamedTuple):
+    """Why a row of a table that was sent in does not count."""
+
+    row: int
+    message: str
+
+
+class Comparison(NamedTuple):
+    """What came of a journal or a payout advice that was sent in."""
+
+    comparison_id: str
+    created_us: int
+    row_count: int
+    rejected_count: int
+    matched_count: int
+    item_count: int
+    bad_rows: tuple[BadRow, ...] = ()
 
 
 Document = (
@@ -357,4 +413,6 @@ Document = (
     | Income
     | Voucher
     | Item
+    | IncomeReference
+    | Comparison
 )

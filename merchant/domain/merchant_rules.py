@@ -69,11 +69,20 @@ def create_merchant(transaction: Transaction, command: CreateMerchant) -> Mercha
 
     Raises MERCHANT_EXISTS, VALIDATION_FAILED, BUDGET_NOT_FOUND.
     """
+    merchant = draft_merchant(transaction, command)
+    transaction.put(merchant)
+    return merchant
+
+
+def draft_merchant(transaction: Transaction, command: CreateMerchant) -> Merchant:
+    """Gives what `create_merchant` would write, and raises what it would, before accounts are
+    opened that nobody would close.
+    """
     existing = transaction.find(Merchant, command.merchant_id)
     if existing is not None:
-        return check_says_the_same(existing, command.terms)
+        return _check_says_the_same(existing, command.terms)
     _check_terms(transaction, command.terms)
-    merchant = Merchant(
+    return Merchant(
         command.merchant_id,
         state=MerchantState.ACTIVE,
         points_account=command.points_account,
@@ -82,11 +91,9 @@ def create_merchant(transaction: Transaction, command: CreateMerchant) -> Mercha
         created_us=transaction.now_us,
         **command.terms._asdict(),
     )
-    transaction.put(merchant)
-    return merchant
 
 
-def check_says_the_same(existing: Merchant, terms: Terms) -> Merchant:
+def _check_says_the_same(existing: Merchant, terms: Terms) -> Merchant:
     """Gives a merchant that stands already. Raises MERCHANT_EXISTS when it has other terms."""
     if terms_of(existing) != terms:
         raise TimebankError(

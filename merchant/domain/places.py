@@ -9,10 +9,12 @@ from merchant.domain.documents import (
     Budget,
     Card,
     Code,
+    Comparison,
     Controls,
     Counter,
     Document,
     Income,
+    IncomeReference,
     Item,
     Line,
     Merchant,
@@ -44,6 +46,8 @@ KINDS: dict[type, DocumentKind] = {
     Income: DocumentKind.INCOME,
     Voucher: DocumentKind.VOUCHER,
     Item: DocumentKind.ITEM,
+    IncomeReference: DocumentKind.INCOME_REFERENCE,
+    Comparison: DocumentKind.COMPARISON,
 }
 Key = tuple[int, str]
 """Kind and id of a document."""

@@ -188,6 +188,10 @@ def _outcome_of_payment(difference_fen: int) -> Outcome:
 
 def _match_group(lines: list[LedgerLine], rows: list[JournalRow]) -> Iterator[LineItem]:
     """Matches what has the same reference."""
+    if len(lines) == len(rows) == 1 and not _are_days_apart(lines[0], rows[0]):
+        # Nearly all are like this, and the rest comes to the same.
+        yield _item(_outcome_of_pair(lines[0], rows[0]), lines[0], rows[0])
+        return
     voided = any(row.kind is JournalKind.VOID for row in rows)
     if voided and not sum(line.points for line in lines):
         for line, row in zip_longest(lines, rows):
@@ -218,9 +222,6 @@ def _pair(
     lines: list[LedgerLine], rows: list[JournalRow]
 ) -> tuple[list[_Pair], list[LedgerLine], list[JournalRow]]:
     """Pairs lines and rows of one reference, the likest first; and gives what is left."""
-    if len(lines) == len(rows) == 1 and not _are_days_apart(lines[0], rows[0]):
-        # Nearly all are like this, and the passes come to the same.
-        return [(lines[0], rows[0])], [], []
     pairs: list[_Pair] = []
     lines_apart: list[LedgerLine] = []
     rows_apart: list[JournalRow] = []

@@ -70,6 +70,8 @@ def put_redemption(
         _move_stock(transaction, after.offer, new.pieces - old.pieces)
     if (old.counted, old.times) != (new.counted, new.times):
         _move_counters(transaction, after, old, new)
+    if after.captured and not after.captured_us:
+        after = after._replace(captured_us=transaction.now_us)
     after = _add_lines(transaction, merchant, before, after, zone)
     transaction.put(after)
     return after

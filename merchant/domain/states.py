@@ -23,6 +23,8 @@ class DocumentKind(enum.IntEnum):
     VOUCHER = 15
     ITEM = 16
     TRIES = 17
+    INCOME_REFERENCE = 18
+    COMPARISON = 19
 
 
 class MerchantState(enum.IntEnum):

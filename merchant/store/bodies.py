@@ -16,6 +16,8 @@ _NESTED: dict[tuple[type, str], Any] = {
     (d.Controls, "controls"): d.Control,
     (d.Redemption, "captures"): d.Capture,
     (d.Redemption, "done"): d.Done,
+    (d.Batch, "advices"): d.Advice,
+    (d.Comparison, "bad_rows"): d.BadRow,
 }
 """Fields that hold tuples of other classes."""
 _ENUMS: dict[tuple[type, str], type[enum.Enum]] = {

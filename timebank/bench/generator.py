@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 import grpc.aio
 import uvloop
 
-from timebank.bench import volunteers
+from timebank.bench import shops, volunteers
 from timebank.bench.plans import WARM_UP, LoadPlan, LoadResult, percentile
 from timebank.bench.workloads import WORKLOADS, Load, Step
 
 READY = "ready"
-REGISTERED = (volunteers,)
+REGISTERED = (shops, volunteers)
 """Modules that register workloads beside those of `workloads` itself."""
 FAILURES_MAX = 100
 """A caller gives up after so many failed calls in a row."""

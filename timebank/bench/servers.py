@@ -23,6 +23,7 @@ ORIGIN = "timebank.example/bench"
 IMPORT_ORIGIN = "timebank.example/bench-import"
 GROWTH_ORIGIN = "timebank.example/bench-growth"
 HOURS_ORIGIN = "timebank.example/bench-hours"
+SHOP_ORIGIN = "timebank.example/bench-shop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ async def running_server(folder: Path, database_url: str | None) -> AsyncIterato
     text = _configuration(folder, address, http_address, database_url)
     config.write_text(text, encoding="utf-8")
     ring = KeyRing(folder / "data" / "keys")
-    for origin in (ORIGIN, IMPORT_ORIGIN, GROWTH_ORIGIN, HOURS_ORIGIN):
+    for origin in (ORIGIN, IMPORT_ORIGIN, GROWTH_ORIGIN, HOURS_ORIGIN, SHOP_ORIGIN):
         ring.create(origin)
     process = PythonProcess("timebank", ["serve", "--config", str(config)], folder / "server.log")
     try:
@@ -96,6 +97,7 @@ def _configuration(folder: Path, address: str, http_address: str, database_url: 
     """Writes the configuration as TOML; JSON's strings are TOML's too."""
     lines = [
         f"data_directory = {json.dumps(str(folder / 'data'))}",
+        'services = ["ledger", "merchant"]',
         "[server]",
         f"grpc_address = {json.dumps(address)}",
         f"http_address = {json.dumps(http_address)}",
@@ -103,5 +105,6 @@ def _configuration(folder: Path, address: str, http_address: str, database_url: 
         'mode = "development"',
     ]
     if database_url is not None:
-        lines += ["[database]", f"url = {json.dumps(database_url)}"]
+        for section in ("database", "merchant_database"):
+            lines += [f"[{section}]", f"url = {json.dumps(database_url)}"]
     return "\n".join(lines) + "\n"

@@ -15,6 +15,7 @@ from timebank.bench.driver import Measured, measure
 from timebank.bench.plans import LoadPlan
 from timebank.bench.postgres import running_postgres
 from timebank.bench.servers import ORIGIN, Server, running_server
+from timebank.bench.shops import Shop
 from timebank.bench.volunteers import Volunteers
 from timebank.client import LedgerClient
 
@@ -46,6 +47,7 @@ class Stand:
         self.tell = tell
         self._city: City | None = None
         self.volunteers: Volunteers | None = None
+        self.shop: Shop | None = None
 
     async def city(self) -> City:
         """Gives the city; builds it the first time."""

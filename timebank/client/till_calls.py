@@ -1,4 +1,4 @@
-"""One call of a till: signed anew at each attempt, and repeated when nobody knows what became of it.
+"""One call of a till: signed anew at each attempt, and repeated while its outcome is not known.
 
 Owns: which failures leave the outcome open, how often a call is made, and the channel of a till.
 Rules: the channel repeats nothing, for it would send the same nonce again, which a server refuses
@@ -8,7 +8,6 @@ another time, nonce and signature.
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,12 +58,12 @@ NOT_ABOUT_THE_REQUEST = frozenset(
         Reason.SCOPE_MISSING,
         Reason.QUEUE_FULL,
         Reason.RATE_LIMITED,
-        Reason.SIGNING_KEY_MISSING,
-        Reason.BATCH_TOO_LARGE,
+        Reason.REQUEST_ID_REUSED,
     }
 )
 """Refusals that a server gives before it looks whether it carried the request out already: after an
-attempt with an open outcome they prove nothing. An expired token is the everyday example."""
+attempt with an open outcome they prove nothing. An expired token is the everyday example;
+REQUEST_ID_REUSED even says that something was done."""
 
 Question = TypeVar("Question", bound=Message)
 Answer = TypeVar("Answer")
@@ -77,14 +76,6 @@ def is_open(error: TimebankError) -> bool:
 
 class OutcomeOpenError(TimebankError):
     """Every attempt failed and at least one may have been carried out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempts:
-    """How often a call was made, and whether an attempt before the last may have worked."""
-
-    count: int
-    was_open: bool
 
 
 class TillCaller:
@@ -118,18 +109,30 @@ class TillCaller:
         attempts_max: int | None = None,
     ) -> Answer:
         """Makes a call that changes nothing. Raises TimebankError, the last failure."""
-        return await self._repeated(lambda: self._once(method, request, ()), request, attempts_max)
+        return await self._repeated(
+            lambda: self._once(method, request, ()), request, attempts_max, was_open=False
+        )
 
     async def signed(
-        self, method: Method[Question, Answer], request: Question, key: TillKey
+        self,
+        method: Method[Question, Answer],
+        request: Question,
+        key: TillKey,
+        *,
+        attempts_max: int | None = None,
+        was_open: bool = False,
     ) -> Answer:
         """Makes a call that the till signs, until it is answered.
 
-        Raises OutcomeOpenError when what became of it is not known: ask again with the same
-        request, look it up, or reverse it. Raises any other TimebankError when it was refused.
+        `was_open`: it was made before, and nobody knows what became of it. Raises OutcomeOpenError
+        when that is so now: ask again with the same request, look it up, or reverse it. Raises any
+        other TimebankError when it was refused.
         """
         return await self._repeated(
-            lambda: self._once(method, request, self.signature(request, key)), request, None
+            lambda: self._once(method, request, self.signature(request, key)),
+            request,
+            attempts_max,
+            was_open=was_open,
         )
 
     def signature(self, request: Message, key: TillKey) -> Metadata:
@@ -156,10 +159,14 @@ class TillCaller:
             raise error_from_call(failure) from failure
 
     async def _repeated(
-        self, attempt: Callable[[], Awaitable[Answer]], request: Message, attempts_max: int | None
+        self,
+        attempt: Callable[[], Awaitable[Answer]],
+        request: Message,
+        attempts_max: int | None,
+        *,
+        was_open: bool,
     ) -> Answer:
         limit = attempts_max or self.repetition.attempts_max
-        was_open = False
         for count in range(1, limit + 1):
             try:
                 return await attempt()

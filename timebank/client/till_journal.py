@@ -78,9 +78,7 @@ class TillJournal:
         Raises VALIDATION_FAILED when another process holds it, when it is another till's, and when
         a line other than the last is damaged; OSError when it cannot be read or written.
         """
-        journal = cls(
-            path, terminal, clock=clock or SystemClock(), zone=zone or ZoneInfo(ZONE)
-        )
+        journal = cls(path, terminal, clock=clock or SystemClock(), zone=zone or ZoneInfo(ZONE))
         journal._open()
         return journal
 

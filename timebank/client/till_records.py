@@ -1,9 +1,9 @@
 """The lines of a till's journal: what the till is about to ask, and what came of it.
 
 Owns: the two kinds of line, how each is written and read, and what the lines say of a sale so far.
-Refuses: the file (see till_journal.py). Rules: a line is a JSON object; no line ever holds a payment
-code, a card number or a PIN. Times are RFC 3339 in UTC; dates are the till's local ones until the
-server says the business date.
+Refuses: the file (see till_journal.py). Rules: a line is a JSON object; no line ever holds a
+payment code, a card number or a PIN. Times are RFC 3339 in UTC; dates are the till's local ones
+until the server says the business date.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ _Record = TypeVar("_Record", Intent, Outcome)
 def _filled(
     record: type[_Record], cells: dict[str, Any], kinds: dict[str, type[enum.StrEnum]]
 ) -> _Record:
-    values = {}
+    values: dict[str, Any] = {}
     for field in fields(record):
         if field.name not in cells:
             continue
@@ -204,7 +204,7 @@ def _filled(
         expected = {"int": int, "bool": bool}.get(str(field.type), str)
         if type(value) is not expected:
             raise ValueError(f"{field.name}: expected {expected.__name__}, got {value!r}")
-        values[field.name] = kinds[field.name](value) if field.name in kinds else value
+        values[field.name] = kinds[field.name](str(value)) if field.name in kinds else value
     try:
         return record(**values)
     except TypeError as error:
@@ -212,6 +212,4 @@ def _filled(
 
 
 def _state(text: str) -> RedemptionState:
-    return (
-        RedemptionState(text) if text in RedemptionState.__members__ else RedemptionState.UNKNOWN
-    )
+    return RedemptionState(text) if text in RedemptionState.__members__ else RedemptionState.UNKNOWN

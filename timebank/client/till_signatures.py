@@ -28,7 +28,7 @@ KEY_ID_LENGTH = 16
 CODE_FIELDS = ("payment_code", "card_number", "code")
 """Fields of requests that hold a code; no request has two of them."""
 SEPARATORS = " \t\r\n\u00a0\u3000-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d"
-"""Spaces and hyphens that people type into a code, and the line feed that a scanner ends it with."""
+"""Spaces and hyphens that people type into a code, and the line feed that ends a scanner's."""
 
 _DIGITS = "0123456789"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -1,0 +1,124 @@
+"""The settlement file of a batch, made of its lines each time it is wanted.
+
+A batch's lines are fixed before its file is made, and they come in the order in which they were
+written, so the same bytes come out whoever makes them, and nothing but their digest is kept. Memory
+holds the points of all lines and a page of the rest. Hashing runs in a thread, which asks the event
+loop for the next page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import cast
+
+from merchant.domain.detached_signatures import (
+    detached_jws,
+    jws_protected_header,
+    jws_signing_input,
+)
+from merchant.domain.documents import Batch, Line
+from merchant.domain.remainders import fen_of_lines
+from merchant.domain.settlement_files import SettlementFileWriter
+from merchant.domain.settlement_records import LineKind, SettlementHeader, SettlementLine
+from merchant.domain.states import DocumentKind
+from merchant.usecases.programmes import Programme, Programmes
+from timebank.signing import Ed25519Signer, Signer
+
+PAGE_LINES = 5_000
+"""Lines of one look-up."""
+SIGNER_LABEL = "merchant settlement"
+"""The use of the deployment's secret from which the signing key is derived."""
+SIGNER_NAME = "timebank/settlement"
+
+
+def settlement_signer(seed: bytes) -> Signer:
+    """Makes what signs settlement files out of a 32-byte seed. The kid of a signature is its
+    verifier key, with name, key id and public key, so that a file tells whom to ask; who checks it
+    compares that with the key that was published.
+    """
+    return Ed25519Signer.from_seed(SIGNER_NAME, seed)
+
+
+class BatchFiles:
+    """Files of batches whose lines are fixed."""
+
+    def __init__(self, programmes: Programmes, signer: Signer) -> None:
+        self._programmes = programmes
+        self._signer = signer
+
+    async def digest(self, programme: Programme, batch: Batch) -> str:
+        """Gives the SHA-256 of a file in lower-case hex."""
+        writer = await self._writer(programme, batch)
+        await asyncio.to_thread(_exhaust, writer)
+        return writer.sha256
+
+    async def chunks(self, programme: Programme, batch: Batch) -> AsyncIterator[bytes]:
+        """Gives the bytes of a file."""
+        chunks = iter(await self._writer(programme, batch))
+        while chunk := await asyncio.to_thread(next, chunks, b""):
+            yield chunk
+
+    def sign(self, sha256: str) -> str:
+        """Signs the digest of a file: a detached JWS."""
+        header = jws_protected_header(self._signer.vkey)
+        return detached_jws(header, self._signer.sign(jws_signing_input(header, sha256)))
+
+    async def _writer(self, programme: Programme, batch: Batch) -> SettlementFileWriter:
+        points: list[int] = []
+        after = -1
+        while page := await self._page(programme, batch, after):
+            points.extend(line.points for _, line in page)
+            after = page[-1][0]
+        fen = await asyncio.to_thread(fen_of_lines, points, fen_per_hundred_points=batch.rate)
+        header = SettlementHeader(
+            programme.ledger_id,
+            batch.batch_id.partition("/")[0],
+            batch.business_date,
+            batch.sequence,
+            batch.rate,
+            batch.previous_file_sha256,
+        )
+        loop = asyncio.get_running_loop()
+        return SettlementFileWriter(header, self._lines(loop, programme, batch, iter(fen)))
+
+    def _lines(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        programme: Programme,
+        batch: Batch,
+        fen: Iterator[int],
+    ) -> Iterator[SettlementLine]:
+        """Gives the lines of a file; called in a thread."""
+        after = -1
+        while True:
+            asked = asyncio.run_coroutine_threadsafe(self._page(programme, batch, after), loop)
+            page = asked.result()
+            if not page:
+                return
+            for after, line in page:  # noqa: B007  # the last one is where the next page begins
+                yield _line_of(line, batch, next(fen))
+
+    async def _page(self, programme: Programme, batch: Batch, after: int) -> list[tuple[int, Line]]:
+        rows = await self._programmes.listed(
+            programme, DocumentKind.LINE, batch.batch_id, after=after, limit=PAGE_LINES
+        )
+        return cast("list[tuple[int, Line]]", rows)
+
+
+def _line_of(line: Line, batch: Batch, fen: int) -> SettlementLine:
+    late = line.business_date < batch.business_date
+    return SettlementLine(
+        LineKind.REDEMPTION if line.points > 0 else LineKind.REFUND,
+        line.redemption_id,
+        line.merchant_ref,
+        line.business_date if late else "",
+        line.moved_us,
+        line.points,
+        fen,
+    )
+
+
+def _exhaust(writer: SettlementFileWriter) -> None:
+    for _ in writer:
+        pass
