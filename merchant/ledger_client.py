@@ -88,7 +88,7 @@ class Ledger:
         names = []
         for unit, minimum in limits.items():
             account = await self.client.create_account(
-                holder=f"merchants/{merchant_id}",
+                holder=merchant_id,
                 unit=unit,
                 kind=AccountKind.MERCHANT,
                 min_balance=minimum,

@@ -60,7 +60,10 @@ class Movement(NamedTuple):
 
 
 class Money:
-    """What settlement and fund ask of ledgers; their own accounts never change."""
+    """What settlement and fund ask of ledgers; their own accounts never change.
+
+    What moves raises LedgerUnavailable when nobody knows whether it did.
+    """
 
     def __init__(self) -> None:
         self._accounts: dict[str, SystemAccounts] = {}
@@ -110,16 +113,19 @@ class Money:
         """Says whether an account, by id, is the ledger's special fund."""
         return (await self._system(ledger)).fund.rpartition("/")[2] == account
 
-    async def fund_balance(self, ledger: Ledger, before_us: int) -> tuple[int, int]:
-        """Gives the fund's balance in fen before a moment, and the size of the log then."""
+    async def fund_balance(self, ledger: Ledger, before_us: int | None) -> tuple[int, int]:
+        """Gives the fund's balance in fen before a moment or now, and how much of the log that is.
+
+        Raises what the ledger refuses with.
+        """
         account = (await self._system(ledger)).fund
-        point = from_us(max(before_us - 1, 1))
+        point = None if before_us is None else _time(before_us - 1)
         found = await ledger.client.get_balance(account, as_of_recorded_time=point)
         return found.posted, found.log_size
 
     async def balance(self, ledger: Ledger, account: str, before_us: int) -> int:
         """Gives the posted balance of an account before a moment."""
-        point = from_us(max(before_us - 1, 1))
+        point = _time(before_us - 1)
         return (await ledger.client.get_balance(account, as_of_recorded_time=point)).posted
 
     async def movements(
@@ -165,12 +171,8 @@ class Money:
 
 
 async def _account(ledger: Ledger, kind: AccountKind, unit: Unit) -> str:
-    """Finds the one account of a kind and unit. Raises LedgerUnavailable."""
-    try:
-        accounts = ledger.client.list_accounts(kind=kind, unit=unit, page_size=1)
-        return (await anext(accounts)).name
-    except TimebankError as error:
-        raise LedgerUnavailable(error.message) from error
+    """Finds the one account of a kind and unit that every ledger has."""
+    return (await anext(ledger.client.list_accounts(kind=kind, unit=unit, page_size=1))).name
 
 
 async def _first_movements(

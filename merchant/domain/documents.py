@@ -221,7 +221,7 @@ class Redemption(NamedTuple):
     captured_us: int = 0
     reason: str = ""
     message: str = ""
-    budget_fen: int = 0
+    budget: str = ""
     fen_per_hundred_points: int = 0
     counters: tuple[str, ...] = ()
     captures: tuple[Capture, ...] = ()

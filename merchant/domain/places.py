@@ -75,7 +75,15 @@ def place_of(document: Document) -> Place:
         return Place(f"{merchant_id}/{document.batch or UNSETTLED}")
     if isinstance(document, Voucher):
         return Place(document.member_id, document.expires_us if document.state == 1 else None)
-    if isinstance(document, Terminal | Offer | Batch | Item):
+    if isinstance(document, Batch):
+        unpaid = document.paid_us and not document.paid_fen and document.state == "CLOSED"
+        parent = document.batch_id.partition("/")[0]
+        return Place(parent, document.closed_us if unpaid else None)
+    if isinstance(document, Income):
+        return Place("", None if document.entry else document.created_us)
+    if isinstance(document, Spending):
+        return Place("", document.decided_us if document.paying else None)
+    if isinstance(document, Terminal | Offer | Item):
         return Place(document[0].partition("/")[0])
     if isinstance(document, Code):
         return Place(document.member_id, document.issued_us + _CODE_KEPT_US)

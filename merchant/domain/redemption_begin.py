@@ -106,6 +106,7 @@ def begin(transaction: Transaction, command: Begin) -> Redemption:
         cash_fen=offer.cash_fen * command.quantity,
         redeems=command.redeems,
         expires_us=transaction.now_us + PENDING_US,
+        budget=merchant.budget,
         fen_per_hundred_points=merchant.fen_per_hundred_points,
     )
     redemption = redemption._replace(counters=counters_of(transaction, redemption, command.zone))
@@ -247,8 +248,10 @@ def check_budget(
 ) -> None:
     """Refuses what the budget cannot pay, with FUND_EXHAUSTED."""
     rate = merchant.fen_per_hundred_points if unit is OfferUnit.POINTS else 0
-    budget = transaction.find(Budget, merchant.budget)
     needed = fen_reserved_for(amount, rate)
+    if not needed and not merchant.budget:
+        return  # a sponsor
+    budget = transaction.find(Budget, merchant.budget)
     now_us = transaction.now_us
     valid = budget is not None and budget.valid_from_us <= now_us
     if budget is not None and budget.valid_until_us and budget.valid_until_us <= now_us:

@@ -65,7 +65,7 @@ def put_redemption(
     merchant = transaction.find(Merchant, merchant_id)
     assert merchant is not None, "a redemption has a merchant"
     if (old.reserved_fen, old.spent_fen) != (new.reserved_fen, new.spent_fen):
-        _move_budget(transaction, merchant, old, new)
+        _move_budget(transaction, after.budget, old, new)
     if old.pieces != new.pieces and after.offer:
         _move_stock(transaction, after.offer, new.pieces - old.pieces)
     if (old.counted, old.times) != (new.counted, new.times):
@@ -77,9 +77,9 @@ def put_redemption(
     return after
 
 
-def _move_budget(transaction: Transaction, merchant: Merchant, old: Uses, new: Uses) -> None:
-    budget = transaction.find(Budget, merchant.budget)
-    assert budget is not None, "a merchant's budget is there as long as it has redemptions"
+def _move_budget(transaction: Transaction, budget_id: str, old: Uses, new: Uses) -> None:
+    budget = transaction.find(Budget, budget_id)
+    assert budget is not None, "a budget is there as long as redemptions reserve it"
     transaction.put(
         budget._replace(
             reserved_fen=budget.reserved_fen + new.reserved_fen - old.reserved_fen,
@@ -92,7 +92,8 @@ def _move_stock(transaction: Transaction, offer_id: str, pieces: int) -> None:
     offer = transaction.find(Offer, offer_id)
     assert offer is not None, "offers stay as long as they have redemptions"
     if offer.stock is not None:
-        transaction.put(offer._replace(stock=offer.stock - pieces))
+        changed = offer._replace(stock=offer.stock - pieces, version=offer.version + 1)
+        transaction.put(changed)
 
 
 def _move_counters(transaction: Transaction, after: Redemption, old: Uses, new: Uses) -> None:

@@ -86,6 +86,7 @@ def issue_voucher(transaction: Transaction, command: IssueVoucher) -> Redemption
         amount=amount,
         cash_fen=offer.cash_fen * command.quantity,
         redeems=True,
+        budget=merchant.budget,
         fen_per_hundred_points=merchant.fen_per_hundred_points,
     )
     redemption = redemption._replace(counters=counters_of(transaction, redemption, command.zone))

@@ -1,1 +1,1 @@
-"""The servicers of the merchant service: they read a request, ask a use case and write its answer."""
+"""The servicers of the merchant service: read a request, ask a use case, write its answer."""

@@ -42,13 +42,15 @@ def _plan(cls: Any) -> dict[str, tuple[Any, type[enum.Enum] | None]]:
     }
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_DECODE = json.JSONDecoder().decode
+"""As json.dumps and json.loads, which make and look up more than this for each body."""
 _PLANS = {cls: _plan(cls) for cls in (*_CLASSES.values(), *_NESTED.values(), d.Pending)}
 
 
 def body_of(document: d.Document) -> bytes:
     """Writes a document."""
-    text = json.dumps(_fields(document), ensure_ascii=False, separators=(",", ":"))
-    return text.encode()
+    return _ENCODE(_fields(document)).encode()
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def _fields(value: Any) -> dict[str, Any]:
 
 def document_from_body(kind: int, body: bytes) -> d.Document:
     """Reads what `body_of` wrote. Raises ValueError and KeyError for a damaged body."""
-    document: d.Document = _read(_CLASSES[kind], json.loads(body))
+    document: d.Document = _read(_CLASSES[kind], _DECODE(body.decode()))
     return document
 
 

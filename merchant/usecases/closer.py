@@ -1,4 +1,8 @@
-"""The closer: ends business days at their cut-off, and batches that a crash left half-way."""
+"""The closer: ends business days at their cut-off, and finishes what a crash left half-way.
+
+Batches, payouts, incomes and spendings whose ledger's answer nobody took in are found again and
+asked anew with the same request id.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ from typing import cast
 
 import structlog
 
-from merchant.domain.documents import Merchant
+from merchant.domain.documents import Batch, Document, Income, Merchant, Spending
 from merchant.domain.states import DocumentKind
-from merchant.ledger_client import LedgerUnavailable
+from merchant.store.documents import due_documents
+from merchant.usecases.fund import Fund
 from merchant.usecases.programmes import Programme, Programmes
 from merchant.usecases.settlements import Settlements
 from timebank.errors import TimebankError
@@ -18,16 +23,26 @@ _LOG = structlog.get_logger("merchant.closer")
 DAYS_MAX = 31
 """Days of one merchant that a round closes; the next round goes on."""
 MERCHANTS_PAGE = 500
+DUE_MAX = 1_000
+"""Documents that are due, of which the closer takes its own."""
+OPEN_US = 10_000_000
+"""A question is left to its own caller for so long."""
 
 
 class Closer:
     """Looks for business days that are over, in every programme."""
 
     def __init__(
-        self, programmes: Programmes, settlements: Settlements, *, interval_s: float
+        self,
+        programmes: Programmes,
+        settlements: Settlements,
+        fund: Fund,
+        *,
+        interval_s: float,
     ) -> None:
         self._programmes = programmes
         self._settlements = settlements
+        self._fund = fund
         self._interval_s = interval_s
 
     async def run(self) -> None:
@@ -35,7 +50,7 @@ class Closer:
         while True:
             try:
                 await self.round()
-            except (TimebankError, LedgerUnavailable) as error:
+            except TimebankError as error:
                 _LOG.warning("closing failed", cause=str(error))
             await asyncio.sleep(self._interval_s)
 
@@ -48,6 +63,7 @@ class Closer:
         return closed
 
     async def _round(self, programme: Programme) -> int:
+        await self._finish_due(programme)
         closed, after = 0, -1
         while rows := await self._programmes.listed(
             programme, DocumentKind.MERCHANT, "", after=after, limit=MERCHANTS_PAGE
@@ -64,3 +80,21 @@ class Closer:
         except TimebankError as error:
             _LOG.warning("day not closed", merchant=merchant.merchant_id, reason=error.reason.value)
             return 0
+
+    async def _finish_due(self, programme: Programme) -> None:
+        since_us = self._programmes.clock.now_us() - OPEN_US
+        reader, ledger_no = self._programmes.databases.reader, programme.ledger_no
+        for document in await due_documents(reader, ledger_no, since_us, limit=DUE_MAX):
+            try:
+                await self._finish(programme, document)
+            except TimebankError as error:
+                reason = error.reason.value
+                _LOG.warning("not finished yet", document=document[0], reason=reason)
+
+    async def _finish(self, programme: Programme, document: Document) -> None:
+        if isinstance(document, Batch):
+            await self._settlements.pay(programme, document)
+        elif isinstance(document, Income):
+            await self._fund.receive(programme, document)
+        elif isinstance(document, Spending):
+            await self._fund.pay(programme, document)

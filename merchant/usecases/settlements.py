@@ -275,7 +275,13 @@ class Settlements:
         batch = cast("Batch", answer.document)
         if batch.state == BatchState.PAID:
             return Settlement(batch, replayed=True)
-        return Settlement(await asyncio.shield(self._pay(programme, batch)), answer.replayed)
+        return Settlement(await self.pay(programme, batch), answer.replayed)
+
+    async def pay(self, programme: Programme, batch: Batch) -> Batch:
+        """Enters a payment that was noted in the ledger. Raises OUTCOME_UNKNOWN, and what the
+        ledger declines with.
+        """
+        return await asyncio.shield(self._pay(programme, batch))
 
     async def _pay(self, programme: Programme, batch: Batch) -> Batch:
         merchant = await self._merchant_of(programme, batch)

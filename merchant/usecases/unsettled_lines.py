@@ -82,7 +82,9 @@ class UnsettledLines:
                 else:
                     refunded += max(-line.points, 0)
             if fitting:
-                await _join(programme, TakeLines(batch.batch_id, tuple(fitting), nets_refunds))
+                await _join(
+                    programme, TakeLines(batch.batch_id, tuple(sorted(fitting)), nets_refunds)
+                )
                 count += len(fitting)
             after = page[-1][0]
         return _Left(tuple(carried[:PAGE_LINES]), refunded), count

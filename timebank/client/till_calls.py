@@ -35,8 +35,8 @@ from timebank.client.till_signatures import (
 from timebank.clock import Clock
 from timebank.errors import Reason, TimebankError
 
-TILL_TIMEOUT_S = 5.0
-TILL_REPETITION = Repetition(attempts_max=4, pause_s=0.25, pause_max_s=2.0)
+TILL_TIMEOUT_S = 3.0
+TILL_REPETITION = Repetition(attempts_max=4, pause_s=0.5, pause_max_s=2.0)
 US_PER_S = 1_000_000
 OPEN_STATUSES = frozenset(
     {

@@ -32,7 +32,7 @@ from timebank.client.till_requests import (
 from timebank.client.till_session import SignedRequest, TillSession
 from timebank.errors import Reason, TimebankError
 
-LOOKUPS_MAX = 3
+LOOKUPS_MAX = 2
 MEMBER_POLLS_MAX = 75
 MEMBER_POLL_S = 1.0
 """A member has 60 seconds to confirm; the polls last a little longer."""

@@ -1,0 +1,299 @@
+"""Reconciliation 对账: where ledger, journal and bank differ there is work, and it is worked off.
+
+Owns: the outcome of each redemption and batch, and the work items that are kept. Refuses: files.
+Rules: everything but MATCHED is an item. Its id is made of what it says, so that the same file sent
+in again keeps items with their owners and their age; open items about the same days or batches that
+the comparison does not find any more are removed, and what was resolved stays resolved. Of the
+outcomes of a redemption that stands on both sides the first that fits is given: STATE_MISMATCH,
+AMOUNT_MISMATCH, LATE_OFFLINE, CUTOFF_SHIFT. Nothing was sold by a redemption that was voided,
+reversed, expired or declined, whichever of these each side says, and a journal may leave it out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from merchant.domain.documents import Advice, Batch, Comparison, Item
+from merchant.domain.journals import PaymentRow
+from merchant.domain.places import Key
+from merchant.domain.reconciliation import BatchNet, Outcome, match_payments
+from merchant.domain.reconciliation_tables import AdviceRow, JournalRow, Rows, reject
+from merchant.domain.redemption_effects import RELEASED
+from merchant.domain.settlement_rules import SETTLED
+from merchant.domain.states import DocumentKind, RedemptionState
+from merchant.domain.transactions import Transaction
+from timebank.errors import Reason, TimebankError
+from timebank.ids import ID_BYTES, id_from_bytes
+
+
+class LedgerRow(NamedTuple):
+    """A redemption as the ledger knows it; `late_offline`: it was sent in after its day."""
+
+    merchant_ref: str
+    business_date: str
+    state: RedemptionState
+    captured: int
+    refunded: int
+    late_offline: bool = False
+
+
+class Difference(NamedTuple):
+    """What will be a work item."""
+
+    outcome: Outcome
+    business_date: str
+    merchant_ref: str
+    ledger_amount: int
+    merchant_amount: int
+    place: int = 0
+    """Which of several rows of one reference it is about."""
+
+
+class KeepJournal(NamedTuple):
+    """What a journal's comparison found, and the open items that were about the same."""
+
+    merchant_id: str
+    rows: Rows
+    matched_count: int
+    differences: tuple[Difference, ...]
+    old_items: tuple[str, ...]
+
+
+class TakeAdvice(NamedTuple):
+    """An advice, the batches it is compared with, and the open items about these."""
+
+    rows: Rows
+    paid: tuple[AdviceRow, ...]
+    batch_ids: tuple[str, ...]
+    old_items: tuple[str, ...]
+
+
+class ResolveItem(NamedTuple):
+    """Who looks into an item, and what was done; no resolution: it stays open."""
+
+    item_id: str
+    owner: str
+    resolution: str
+    caller: str
+
+
+def compare_journal(
+    ledger: Mapping[str, LedgerRow],
+    rows: Sequence[JournalRow],
+    *,
+    first_date: str,
+    last_date: str,
+) -> tuple[list[Difference], int]:
+    """Compares redemptions by reference with a journal; gives what differs, and how many rows
+    agree. `ledger` has at least those of the days and those that rows name.
+    """
+    differences: list[Difference] = []
+    seen: dict[str, int] = {}
+    matched = 0
+    for row in rows:
+        place = seen[row.merchant_ref] = seen.get(row.merchant_ref, -1) + 1
+        known = ledger.get(row.merchant_ref)
+        outcome = Outcome.DUPLICATE_AT_MERCHANT if place else outcome_of(known, row)
+        if outcome is Outcome.MATCHED:
+            matched += 1
+            continue
+        differences.append(_difference(outcome, known, row, place))
+    differences.extend(
+        _difference(
+            Outcome.LATE_OFFLINE if known.late_offline else Outcome.MISSING_AT_MERCHANT, known, None
+        )
+        for known in ledger.values()
+        if known.merchant_ref not in seen and known.captured and known.state not in RELEASED
+    )
+    within = [item for item in differences if first_date <= item.business_date <= last_date]
+    return within, matched
+
+
+def outcome_of(known: LedgerRow | None, row: JournalRow) -> Outcome:
+    """Says how a redemption and the first row of its reference agree."""
+    sold = row.captured and row.state not in RELEASED
+    if known is None:
+        return Outcome.MISSING_IN_LEDGER if sold else Outcome.MATCHED
+    if known.state in RELEASED and row.state in RELEASED:
+        return Outcome.MATCHED
+    if known.state is not row.state:
+        return Outcome.STATE_MISMATCH
+    if (known.captured, known.refunded) != (row.captured, row.refunded):
+        return Outcome.AMOUNT_MISMATCH
+    if known.late_offline:
+        return Outcome.LATE_OFFLINE
+    return Outcome.CUTOFF_SHIFT if known.business_date != row.business_date else Outcome.MATCHED
+
+
+def _difference(
+    outcome: Outcome, known: LedgerRow | None, row: JournalRow | None, place: int = 0
+) -> Difference:
+    date = known.business_date if known else row.business_date if row else ""
+    ref = known.merchant_ref if known else row.merchant_ref if row else ""
+    ledger_amount = known.captured - known.refunded if known else 0
+    said = row.captured - row.refunded if row else 0
+    return Difference(outcome, date, ref, ledger_amount, said, place)
+
+
+def keep_journal(transaction: Transaction, command: KeepJournal) -> Comparison:
+    """Replaces the open items of a journal's days by what differs now."""
+    found = [
+        Item(
+            f"{command.merchant_id}/{_id_of(command.merchant_id, *map(str, difference))}",
+            *(difference.business_date, difference.merchant_ref, difference.outcome.value),
+            *(difference.ledger_amount, difference.merchant_amount, 0, 0, transaction.now_us),
+        )
+        for difference in command.differences
+    ]
+    open_count = _replace(transaction, command.old_items, found)
+    return _comparison(transaction, command.rows, command.matched_count, open_count)
+
+
+def take_advice(transaction: Transaction, command: TakeAdvice) -> Comparison:
+    """Adds what the bank paid to batches, and replaces their open items by what differs now.
+
+    What was paid for a batch on a day is replaced by what a later advice says of that day. A row
+    about a batch that is not closed does not count.
+    """
+    transaction.want(*((DocumentKind.BATCH, batch_id) for batch_id in command.batch_ids))
+    batches = {}
+    for batch_id in command.batch_ids:
+        batch = transaction.find(Batch, batch_id)
+        if batch is not None and batch.state in SETTLED:
+            batches[batch_id] = batch
+    rows = command.rows
+    paid: dict[str, list[AdviceRow]] = {}
+    for row in command.paid:
+        if row.batch_id in batches:
+            paid.setdefault(row.batch_id, []).append(row)
+        else:
+            rows = reject(rows, row.row, f"batch: expected a closed batch, got {row.batch_id}")
+    for batch_id, said in paid.items():
+        batch = batches[batch_id]
+        batches[batch_id] = batch._replace(advices=_advised(batch.advices, said))
+        transaction.put(batches[batch_id])
+    found, matched = [], 0
+    for batch, outcome, paid_fen in compare_batches(batches.values()):
+        if outcome is Outcome.MATCHED:
+            matched += 1
+        else:
+            found.append(_batch_item(batch, outcome, paid_fen, transaction.now_us))
+    open_count = _replace(transaction, command.old_items, found)
+    return _comparison(transaction, rows, matched, open_count)
+
+
+def compare_batches(batches: Iterable[Batch]) -> Iterator[tuple[Batch, Outcome, int]]:
+    """Compares batches with what the bank says it paid: each with its outcome and those fen."""
+    known = list(batches)
+    nets, payments = [], []
+    for batch in known:
+        merchant_id = batch.batch_id.partition("/")[0]
+        nets.append(
+            BatchNet(
+                batch.batch_id, merchant_id, batch.business_date, batch.sequence, batch.net_fen
+            )
+        )
+        payments += [
+            PaymentRow(0, batch.batch_id, "", "", 0, advice.paid_fen, advice.paid_date, "")
+            for advice in batch.advices
+        ]
+    for batch, item in zip(known, match_payments(nets, payments), strict=True):
+        yield batch, item.outcome, sum(payment.paid_fen for payment in item.payments)
+
+
+def resolve_item(transaction: Transaction, command: ResolveItem) -> Item:
+    """Gives an item to an owner, or closes it; the same resolution again is as it is.
+
+    Raises RECONCILIATION_ITEM_NOT_FOUND, RECONCILIATION_ITEM_STATE.
+    """
+    item = transaction.find(Item, command.item_id)
+    if item is None:
+        raise TimebankError(
+            Reason.RECONCILIATION_ITEM_NOT_FOUND,
+            f"no reconciliation item {command.item_id}",
+            item=command.item_id,
+        )
+    owner = command.owner or item.owner or command.caller
+    if item.resolved_us:
+        if (owner, command.resolution) == (item.owner, item.resolution):
+            return item
+        raise TimebankError(
+            Reason.RECONCILIATION_ITEM_STATE,
+            f"reconciliation item {command.item_id} is resolved: it stays as it is",
+            item=command.item_id,
+        )
+    resolved_us = transaction.now_us if command.resolution else 0
+    item = item._replace(owner=owner, resolution=command.resolution, resolved_us=resolved_us)
+    transaction.put(item)
+    return item
+
+
+def is_about(item: Item, first_date: str, last_date: str, refs: frozenset[str]) -> bool:
+    """Says whether an open item is about a redemption of these days or with these references."""
+    if item.resolved_us or item.batch:
+        return False
+    return first_date <= item.business_date <= last_date or item.merchant_ref in refs
+
+
+def keys_of(command: KeepJournal | TakeAdvice) -> tuple[Key, ...]:
+    """Names the documents that a command is sure to ask for."""
+    old = tuple((DocumentKind.ITEM, item_id) for item_id in command.old_items)
+    if isinstance(command, TakeAdvice):
+        return (*old, *((DocumentKind.BATCH, batch_id) for batch_id in command.batch_ids))
+    return old
+
+
+def _advised(before: tuple[Advice, ...], said: list[AdviceRow]) -> tuple[Advice, ...]:
+    by_date = {advice.paid_date: advice for advice in before}
+    sums: dict[str, int] = {}
+    for row in said:
+        sums[row.paid_date] = sums.get(row.paid_date, 0) + row.paid_fen
+    by_date |= {date: Advice(date, fen) for date, fen in sums.items()}
+    return tuple(by_date[date] for date in sorted(by_date))
+
+
+def _batch_item(batch: Batch, outcome: Outcome, paid_fen: int, now_us: int) -> Item:
+    merchant_id = batch.batch_id.partition("/")[0]
+    own_id = _id_of(batch.batch_id, outcome.value, batch.net_fen, paid_fen)
+    return Item(
+        f"{merchant_id}/{own_id}",
+        *(batch.business_date, "", outcome.value, batch.net_points, 0),
+        *(batch.net_fen, paid_fen, now_us),
+        batch=batch.batch_id,
+    )
+
+
+def _replace(transaction: Transaction, old_items: Sequence[str], found: Sequence[Item]) -> int:
+    """Keeps the items that were found and removes open ones that were not; gives how many are
+    open.
+    """
+    kind = DocumentKind.ITEM
+    transaction.want(*((kind, item.item_id) for item in found), *((kind, old) for old in old_items))
+    open_count, kept = 0, set()
+    for item in found:
+        known = transaction.find(Item, item.item_id)
+        kept.add(item.item_id)
+        if known is None:
+            transaction.put(item)
+        open_count += known is None or not known.resolved_us
+    for item_id in old_items:
+        known = transaction.find(Item, item_id)
+        if item_id not in kept and known is not None and not known.resolved_us:
+            transaction.delete(Item, item_id)
+    return open_count
+
+
+def _comparison(transaction: Transaction, rows: Rows, matched: int, open_count: int) -> Comparison:
+    comparison = Comparison(
+        *(transaction.new_id(), transaction.now_us, rows.row_count, rows.rejected_count),
+        *(matched, open_count, rows.bad_rows),
+    )
+    transaction.put(comparison)
+    return comparison
+
+
+def _id_of(*said: object) -> str:
+    """Makes the id of an item of what it says."""
+    return id_from_bytes(hashlib.sha256(repr(said).encode()).digest()[:ID_BYTES])

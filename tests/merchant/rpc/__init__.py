@@ -1,0 +1,1 @@
+"""Tests of the servicers of the merchant service."""
