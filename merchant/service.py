@@ -7,11 +7,21 @@ from typing import Any
 
 from merchant.domain.pins import PinTiers, check_tiers
 from merchant.ledger_client import Ledger
+from merchant.money_client import Money
+from merchant.rpc.fund import FundRpcs
 from merchant.rpc.merchants import MerchantRpcs
 from merchant.rpc.redemptions import RedemptionRpcs
+from merchant.rpc.settlements import SettlementRpcs
+from merchant.sample_client import load_in_background
+from merchant.usecases.batch_files import SIGNER_LABEL, BatchFiles, settlement_signer
+from merchant.usecases.closer import Closer
+from merchant.usecases.fund import Fund
 from merchant.usecases.merchants import Merchants
 from merchant.usecases.programmes import Programmes
+from merchant.usecases.reconciliations import Reconciliations
 from merchant.usecases.redemptions import Redemptions
+from merchant.usecases.settlement_lists import SettlementLists
+from merchant.usecases.settlements import Settlements
 from merchant.usecases.sweeper import Sweeper
 from merchant.usecases.tills import Tills
 from merchant.usecases.vouchers import Vouchers
@@ -21,12 +31,14 @@ from timebank.channels import TlsFiles, open_channel
 from timebank.config import MerchantConfig
 from timebank.database import open_databases
 from timebank.local_channels import LocalChannel
+from timebank.merchant.v1.fund_service_pb2_grpc import add_FundServiceServicer_to_server
 from timebank.merchant.v1.merchant_service_pb2_grpc import (
     add_MerchantServiceServicer_to_server,
 )
 from timebank.merchant.v1.redemption_service_pb2_grpc import (
     add_RedemptionServiceServicer_to_server,
 )
+from timebank.merchant.v1.settlement_service_pb2_grpc import add_SettlementServiceServicer_to_server
 from timebank.migrations import prepare
 from timebank.runtime import Runtime
 from timebank.secret_keys import SecretKeys
@@ -34,6 +46,7 @@ from timebank.secret_keys import SecretKeys
 PACKAGE = "timebank.merchant.v1"
 CALLER = Principal(PrincipalKind.SERVICE, "merchant")
 DIGEST_KEY = "merchant payment codes"
+CLOSER_SECONDS = 60
 
 
 async def register(runtime: Runtime) -> None:
@@ -72,8 +85,35 @@ async def register(runtime: Runtime) -> None:
         f"{PACKAGE}.RedemptionService",
         lambda to: add_RedemptionServiceServicer_to_server(rpcs, to),
     )
+    _add_money(runtime, programmes, secret_keys)
     sweeper = Sweeper(programmes, redemptions, interval_s=settings.sweeper_seconds)
     runtime.spawn("merchant sweeper", sweeper.run())
+
+
+def _add_money(runtime: Runtime, programmes: Programmes, secret_keys: SecretKeys) -> None:
+    """Adds SettlementService, FundService and what closes business days."""
+    money = Money()
+    files = BatchFiles(programmes, settlement_signer(secret_keys.key(SIGNER_LABEL)))
+    settlements, fund = Settlements(programmes, money, files), Fund(programmes, money)
+    lists = SettlementLists(programmes, money)
+    rpcs = SettlementRpcs(programmes, settlements, files, Reconciliations(programmes), lists)
+    fund_rpcs = FundRpcs(programmes, fund)
+    runtime.add_service(
+        f"{PACKAGE}.SettlementService",
+        lambda to: add_SettlementServiceServicer_to_server(rpcs, to),
+    )
+    runtime.add_service(
+        f"{PACKAGE}.FundService", lambda to: add_FundServiceServicer_to_server(fund_rpcs, to)
+    )
+    closer = Closer(programmes, settlements, fund, interval_s=CLOSER_SECONDS)
+    runtime.spawn("merchant closer", closer.run())
+
+
+async def ready_text(runtime: Runtime) -> str:
+    """Has the sample city's shops opened when the configuration wants the city."""
+    if runtime.config.ledger.sample_city:
+        runtime.spawn("sample shops", load_in_background(runtime))
+    return ""
 
 
 def tiers_of(settings: MerchantConfig) -> PinTiers:

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from ledger import audit_cli
 from ledger import cli as ledger_cli
+from merchant import cli as merchant_cli
 from timebank import keys_cli, protos_cli, verify_cli
 from timebank.bench import cli as bench_cli
 from timebank.config import Config, load_config, show_config
@@ -48,6 +49,7 @@ app.add_typer(keys_cli.app)
 app.add_typer(verify_cli.app)
 app.add_typer(protos_cli.app)
 app.add_typer(ledger_cli.app)
+app.add_typer(merchant_cli.app)
 app.add_typer(bench_cli.app)
 app.command(name="audit", epilog=audit_cli.EPILOG)(audit_cli.command(os.environ))
 

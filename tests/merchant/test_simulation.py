@@ -12,10 +12,10 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.merchant.sale_machine import ShopSimulation
 from tests.support.postgres import PostgresServer
 
-SQLITE_EXAMPLES = 20
+SQLITE_EXAMPLES = 12
 """Raise it for a long run by hand."""
-POSTGRESQL_EXAMPLES = 3
-STEPS = 30
+POSTGRESQL_EXAMPLES = 2
+STEPS = 45
 REACHED = (
     *("PENDING_MEMBER", "AUTHORIZED", "PARTIALLY_CAPTURED", "CAPTURED", "UNKNOWN"),
     *("VOIDED", "REVERSED", "EXPIRED", "DECLINED", "died", "went away", "delivered late"),

@@ -299,7 +299,7 @@ async def check_pairs(shops: Shops, state: str) -> None:
     """Lets every pair of events follow a state."""
     for pair in itertools.permutations(EVENTS, 2):
         sale = await shops.sale(state)
-        before = R[state]
+        before = RedemptionState.__members__[state]
         for event in pair:
             await said(sale, event, uuid.uuid4().bytes)
             found = await sale.found()

@@ -1,0 +1,116 @@
+"""What ledger and journal say of one redemption, and what batches were paid."""
+
+import pytest
+
+from merchant.domain.documents import Advice, BadRow, Batch
+from merchant.domain.reconciliation import Outcome
+from merchant.domain.reconciliation_rules import (
+    LedgerRow,
+    compare_batches,
+    compare_journal,
+    outcome_of,
+)
+from merchant.domain.reconciliation_tables import JournalRow, parse_advice, parse_journal
+from merchant.domain.settlement_rules import BatchState
+from merchant.domain.states import RedemptionState
+from timebank.errors import Reason, TimebankError
+
+R, O = RedemptionState, Outcome
+DAY = "2026-03-01"
+SOLD = LedgerRow("a", DAY, R.CAPTURED, 10, 0)
+ROW = JournalRow(1, "a", DAY, R.CAPTURED, 10, 0)
+HEADING = "merchant_ref,business_date,state,captured_amount,refunded_amount\n"
+
+OUTCOMES = [
+    (SOLD, ROW, O.MATCHED),
+    (None, ROW, O.MISSING_IN_LEDGER),
+    (None, ROW._replace(state=R.VOIDED), O.MATCHED),
+    (None, ROW._replace(captured=0), O.MATCHED),
+    (SOLD._replace(state=R.EXPIRED, captured=0), ROW._replace(state=R.VOIDED), O.MATCHED),
+    (SOLD._replace(state=R.REVERSED, refunded=10), ROW, O.STATE_MISMATCH),
+    (SOLD, ROW._replace(state=R.PARTIALLY_CAPTURED, captured=9), O.STATE_MISMATCH),
+    (SOLD, ROW._replace(captured=9), O.AMOUNT_MISMATCH),
+    (SOLD._replace(late_offline=True), ROW._replace(refunded=1), O.AMOUNT_MISMATCH),
+    (SOLD._replace(late_offline=True), ROW._replace(business_date="2026-02-28"), O.LATE_OFFLINE),
+    (SOLD, ROW._replace(business_date="2026-02-28"), O.CUTOFF_SHIFT),
+]
+
+
+@pytest.mark.parametrize(("known", "row", "expected"), OUTCOMES)
+def test_the_first_outcome_that_fits_is_given(
+    known: LedgerRow | None, row: JournalRow, expected: Outcome
+) -> None:
+    assert outcome_of(known, row) is expected
+
+
+def test_what_the_journal_lacks_is_missing_unless_nothing_was_sold() -> None:
+    ledger = {
+        "a": SOLD,
+        "late": SOLD._replace(merchant_ref="late", late_offline=True),
+        "void": SOLD._replace(merchant_ref="void", state=R.VOIDED, captured=0),
+        "back": SOLD._replace(merchant_ref="back", state=R.REVERSED, refunded=10),
+        "held": SOLD._replace(merchant_ref="held", state=R.AUTHORIZED, captured=0),
+        "other": SOLD._replace(merchant_ref="other", business_date="2026-03-02"),
+    }
+    found, matched = compare_journal(ledger, [], first_date=DAY, last_date=DAY)
+    assert [(item.outcome, item.merchant_ref) for item in found] == [
+        (O.MISSING_AT_MERCHANT, "a"),
+        (O.LATE_OFFLINE, "late"),
+    ]
+    assert matched == 0
+
+
+def test_bad_rows_are_told_by_number_and_the_others_count() -> None:
+    text = HEADING + "\n".join(
+        [
+            f"a,{DAY},CAPTURED,10,0",
+            f",{DAY},CAPTURED,10,0",
+            "b,2026-03-05,CAPTURED,10,0",
+            f"c,{DAY},SOLD,10,0",
+            f"d,{DAY},CAPTURED,10,11",
+            f"e,{DAY},CAPTURED,1.5,0",
+            "f,01.03.2026,CAPTURED,1,0",
+            "g,2026-03-02,CAPTURED,1,0",
+        ]
+    )
+    rows, told = parse_journal(text.encode(), first_date=DAY, last_date=DAY)
+    assert [row.merchant_ref for row in rows] == ["a", "g"]
+    assert (told.row_count, told.rejected_count) == (8, 6)
+    assert [bad.row for bad in told.bad_rows] == [2, 3, 4, 5, 6, 7]
+    assert all(isinstance(bad, BadRow) and "expected" in bad.message for bad in told.bad_rows)
+
+
+def test_a_file_without_its_columns_is_refused_whole() -> None:
+    with pytest.raises(TimebankError) as refused:
+        parse_advice(b"batch,paid\n", ledger_id="weihai")
+    assert refused.value.reason is Reason.VALIDATION_FAILED
+
+
+def test_an_advice_is_about_batches_of_its_own_ledger() -> None:
+    name = "merchants/shop/batches/2026-03-01-1"
+    text = "batch,paid_fen,paid_date\n" + "\n".join(
+        f"{ledger}/{name},-5,2026-03-02" for ledger in ("ledgers/weihai", "ledgers/other")
+    )
+    rows, told = parse_advice(text.encode(), ledger_id="weihai")
+    assert [(row.batch_id, row.paid_fen) for row in rows] == [("shop/2026-03-01-1", -5)]
+    assert [bad.row for bad in told.bad_rows] == [2]
+
+
+BATCH = Batch("shop/2026-03-01-1", DAY, 1, BatchState.CLOSED, 100, 0, net_fen=10)
+PAYMENTS = [
+    (10, (), O.UNPAID, 0),
+    (10, (4, 6), O.MATCHED, 10),
+    (10, (4, 7), O.OVERPAID, 11),
+    (10, (12, -2), O.MATCHED, 10),
+    (-10, (), O.MATCHED, 0),
+    (-10, (1,), O.OVERPAID, 1),
+]
+
+
+@pytest.mark.parametrize(("net_fen", "paid", "expected", "total"), PAYMENTS)
+def test_the_payments_of_a_batch_are_summed(
+    net_fen: int, paid: tuple[int, ...], expected: Outcome, total: int
+) -> None:
+    advices = tuple(Advice(f"2026-03-{2 + place:02}", fen) for place, fen in enumerate(paid))
+    batch = BATCH._replace(net_fen=net_fen, advices=advices)
+    assert list(compare_batches([batch])) == [(batch, expected, total)]
