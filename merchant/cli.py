@@ -15,7 +15,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from merchant.cli_fund import budget_app, fund_app
 from merchant.cli_options import (
+    FEN_MAX,
     LEDGER,
     ROWS_SHOWN,
     SERVER,
@@ -24,6 +26,7 @@ from merchant.cli_options import (
     LedgerId,
     Limit,
     MerchantId,
+    NameOf,
     Server,
     Token,
     ask,
@@ -32,7 +35,6 @@ from merchant.cli_options import (
 from merchant.cli_pos import app as pos_app
 from merchant.cli_settle import app as settle_app
 from merchant.cli_shown import (
-    budgets_table,
     code_text,
     merchant_table,
     merchants_table,
@@ -44,7 +46,6 @@ from timebank.client.merchants import MerchantClient
 from timebank.units import Unit
 
 DEVICE = "terminal"
-FEN_MAX = 10**15
 POINTS_MAX = 1_000_000
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
@@ -59,22 +60,17 @@ offer_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
-budget_app = typer.Typer(
-    help="What of the special fund merchants may be promised 预算.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
 app.add_typer(merchant_app, name="merchant")
 app.add_typer(terminal_app, name="terminal")
 app.add_typer(offer_app, name="offer")
 app.add_typer(budget_app, name="budget")
+app.add_typer(fund_app, name="fund")
 app.add_typer(pos_app)
 app.add_typer(settle_app)
 
 TerminalId = Annotated[
     str, typer.Argument(metavar="TERMINAL", help="Id of the till 终端.", show_default=False)
 ]
-NameOf = Annotated[str, typer.Option("--name", help="Name for people 名称.", show_default=False)]
 
 
 class PriceUnit(enum.StrEnum):
@@ -302,48 +298,6 @@ def list_offers(
     of = ledger if merchant == "-" else merchant
     table = offers_table(found, f"Offers 商品 of {of}", with_merchant=merchant == "-")
     Console().print(table)
-
-
-@budget_app.command(
-    name="set",
-    epilog="Example: `timebank budget set 2026 --name 2026年兑换预算 --limit-fen 5000000`",
-)
-def set_budget(
-    budget: Annotated[str, typer.Argument(metavar="BUDGET", help="Id 编号.", show_default=False)],
-    name: NameOf,
-    limit_fen: Annotated[
-        int,
-        typer.Option(
-            "--limit-fen", min=0, max=FEN_MAX, help="Most, in fen 额度（分）.", show_default=False
-        ),
-    ],
-    server: Server = SERVER,
-    token: Token = None,
-    ledger: LedgerId = LEDGER,
-) -> None:
-    """Creates a budget, or changes its name and limit. 设置预算."""
-    connection = Connection(server, token, ledger)
-    made = ask(
-        connection,
-        connection.merchants,
-        lambda client: client.set_budget(budget, display_name=name, limit_fen=limit_fen),
-    )
-    Console().print(budgets_table([made], f"Budget 预算 of {ledger}"))
-
-
-@budget_app.command(name="list", epilog="Example: `timebank budget list`")
-def list_budgets(
-    limit: Limit = ROWS_SHOWN,
-    server: Server = SERVER,
-    token: Token = None,
-    ledger: LedgerId = LEDGER,
-) -> None:
-    """Lists budgets by id. 列出预算."""
-    connection = Connection(server, token, ledger)
-    found = ask(
-        connection, connection.merchants, lambda client: first(client.list_budgets(), limit)
-    )
-    Console().print(budgets_table(found, f"Budgets 预算 of {ledger}"))
 
 
 @app.command(epilog="Example: `timebank paycode wang-01`")

@@ -33,6 +33,7 @@ UNREACHED = "UNAVAILABLE: "
 """How the message begins when the transport answers instead of a server."""
 ROWS_SHOWN = 50
 ROWS_SHOWN_MAX = 100_000
+FEN_MAX = 10**15
 INPUT_BYTES_MAX = 2_000_000
 """What the contract takes of a journal or an advice."""
 
@@ -63,6 +64,7 @@ LedgerId = Annotated[
 MerchantId = Annotated[
     str, typer.Argument(metavar="MERCHANT", help="Id of the merchant 商户.", show_default=False)
 ]
+NameOf = Annotated[str, typer.Option("--name", help="Name for people 名称.", show_default=False)]
 Limit = Annotated[
     int, typer.Option("--limit", min=1, max=ROWS_SHOWN_MAX, help="Most rows to show 行数.")
 ]

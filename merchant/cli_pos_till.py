@@ -198,6 +198,7 @@ class Counter:
 
     def _export(self, typed: Typed) -> Exit:
         day = date_of(typed.arguments[0], "DATE")
+        self.tell_all(self.news_of(self._run(self._till.catch_up())))
 
         async def read() -> tuple[bytes, int]:
             journal = self._till.journal
@@ -211,7 +212,7 @@ class Counter:
         else:
             self.say(content.decode("utf-8").replace("\r\n", "\n").rstrip())
         if open_count:
-            self.say(f"{open_count} of them are UNKNOWN 结果未知 yet; export again after `pending`")
+            self.say(f"{open_count} of them are UNKNOWN 结果未知 yet; export again later")
         return Exit.DONE
 
     def _pending(self, typed: Typed) -> Exit:
@@ -281,7 +282,7 @@ class Counter:
             return self._run(self._till.wait_for_member(result.merchant_ref))
         said = "" if purchase.pin else options.get("pin", "")
         for tries_left in range(PIN_TRIES_MAX - 1, -1, -1):
-            pin = said or self._keyboard.secret("PIN 支付密码 (empty: cancel 取消): ").strip()
+            pin = said or self._pin()
             said = ""
             if not pin:
                 break
@@ -292,6 +293,13 @@ class Counter:
                 return confirmed
             self.say(f"Wrong PIN 密码错误; {tries_left} tries left 剩余次数")
         return self._run(self._till.void_for_sure(result.merchant_ref))
+
+    def _pin(self) -> str:
+        """Asks for the PIN; nothing when the member goes away."""
+        try:
+            return self._keyboard.secret("PIN 支付密码 (empty: cancel 取消): ").strip()
+        except (EOFError, KeyboardInterrupt):
+            return ""
 
     def _ref(self, typed: Typed) -> str:
         """Gives the reference that was typed; up to six digits are the number of a sale here.

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from starlette.requests import Request as HttpRequest
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
 from merchant.domain.pins import PinTiers, check_tiers
 from merchant.ledger_client import Ledger
 from merchant.money_client import Money
@@ -93,7 +97,9 @@ async def register(runtime: Runtime) -> None:
 def _add_money(runtime: Runtime, programmes: Programmes, secret_keys: SecretKeys) -> None:
     """Adds SettlementService, FundService and what closes business days."""
     money = Money()
-    files = BatchFiles(programmes, settlement_signer(secret_keys.key(SIGNER_LABEL)))
+    signer = settlement_signer(secret_keys.key(SIGNER_LABEL))
+    runtime.http_routes.append(_key_route(signer.vkey))
+    files = BatchFiles(programmes, signer)
     settlements, fund = Settlements(programmes, money, files), Fund(programmes, money)
     lists = SettlementLists(programmes, money)
     rpcs = SettlementRpcs(programmes, settlements, files, Reconciliations(programmes), lists)
@@ -114,6 +120,15 @@ async def ready_text(runtime: Runtime) -> str:
     if runtime.config.ledger.sample_city:
         runtime.spawn("sample shops", load_in_background(runtime))
     return ""
+
+
+def _key_route(vkey: str) -> Route:
+    """Publishes the key by which settlement files are verified."""
+
+    async def answer(_: HttpRequest) -> PlainTextResponse:
+        return PlainTextResponse(f"{vkey}\n")
+
+    return Route("/settlement.vkey", answer)
 
 
 def tiers_of(settings: MerchantConfig) -> PinTiers:

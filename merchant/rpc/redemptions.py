@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import grpc.aio
 
+from merchant.domain.documents import Redemption
 from merchant.domain.payers import Payer
 from merchant.domain.pins import PinTiers
 from merchant.domain.redemption_begin import Begin
@@ -39,6 +40,8 @@ from timebank.merchant.v1 import redemption_pb2, redemption_service_pb2
 
 Context = grpc.aio.ServicerContext[Any, Any]
 OP_REF_MAX = 128
+NEWEST_LOOKED_AT = 200
+"""Redemptions of a merchant among which one waits for its member: it waits a minute at most."""
 
 
 class RedemptionRpcs(RedemptionReadRpcs):
@@ -190,7 +193,10 @@ class RedemptionRpcs(RedemptionReadRpcs):
         self, request: redemption_service_pb2.ConfirmByMemberRequest, context: Context
     ) -> redemption_pb2.Redemption:
         """Goes on with the yes of the member who scanned the merchant's QR."""
-        programme, redemption_id = await self._redemption_id(request.name)
+        if request.name.endswith("/-"):
+            programme, redemption_id = await self._waiting_at(request)
+        else:
+            programme, redemption_id = await self._redemption_id(request.name)
         member_id = self._member_of(programme, request.member)
         accounts = await self._programmes.member_accounts(programme, member_id)
         found = await self._find(programme, redemption_id)
@@ -208,6 +214,30 @@ class RedemptionRpcs(RedemptionReadRpcs):
             life_us=life_us_from_wire(0),
         )
         return await self._confirm(programme, command, request.request_id)
+
+    async def _waiting_at(self, request: Any) -> tuple[Programme, str]:
+        """Finds what waits at the till of a printed QR. Raises REDEMPTION_NOT_FOUND."""
+        programme, merchant_id = await self._merchant(request.name.removesuffix("/redemptions/-"))
+        named = terminal_from_name(request.terminal, "terminal")
+        terminal = own_id_of(programme, merchant_id, named, "terminal")
+        rows = await self._programmes.listed(
+            programme,
+            DocumentKind.REDEMPTION,
+            merchant_id,
+            newest_first=True,
+            limit=NEWEST_LOOKED_AT,
+        )
+        waiting = [
+            redemption
+            for _, document in rows
+            if (redemption := cast("Redemption", document)).terminal == terminal
+            and redemption.method is Method.MERCHANT_QR
+            and redemption.state is RedemptionState.PENDING_MEMBER
+            and redemption.expires_us > self._programmes.clock.now_us()
+        ]
+        if len(waiting) != 1 or request.amount not in (0, waiting[0].amount):
+            raise not_found(f"that alone waits at {request.terminal} with this amount")
+        return programme, waiting[0].redemption_id
 
     async def ApproveAssistedRedemption(
         self, request: redemption_service_pb2.ApproveAssistedRedemptionRequest, context: Context

@@ -18,10 +18,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from ledger.audit.run import audit_database
-from merchant.domain.documents import Control, Controls, Counter, Line, Redemption
+from merchant.domain.documents import (
+    Control,
+    Controls,
+    Counter,
+    Document,
+    Line,
+    Merchant,
+    Redemption,
+)
 from merchant.domain.places import UNSETTLED
 from merchant.domain.states import DocumentKind, RedemptionState
+from merchant.domain.transactions import Transaction
 from merchant.domain.velocity import CONTROLS_ID
+from merchant.usecases.programmes import carry_out
 from merchant.usecases.redemptions import Redemptions
 from merchant.usecases.sweeper import Sweeper
 from merchant.usecases.vouchers import Vouchers
@@ -52,6 +62,8 @@ KINDS = (
     *("early_reverse", "collect", "wrong_code", "settle", "together", "top_up", "collect"),
     *("top_up", "settle"),
 )
+DRAWN = ("any",) * len(KINDS) + KINDS
+"""Half of the kinds are left to the seed, which spreads them better."""
 WAITS_S = (0, 1, 3, 30, 61, 16 * 60, 16 * 60, 13 * 3_600, -2, -120, -20 * 60)
 CONTROLS = (
     Control("member-day", "MEMBER", "DAY", 60, 0),
@@ -124,6 +136,7 @@ class ShopSimulation(RuleBasedStateMachine):
         shop = self.shop
         self.weather.boundaries_to_live = None
         await shop.programmes.close()
+        await self.weather.settle_down()
         shop.programmes = programmes_beside(shop, self.weather)
         shop.programme = await shop.programmes.programme("weihai", None)
         real = shop.programme.sequencer
@@ -154,6 +167,7 @@ class ShopSimulation(RuleBasedStateMachine):
         elif which == "deliver":
             if await self.weather.deliver():
                 self.reached["delivered late"] += 1
+                await self._settle_down()
         elif which == "settle":
             await self._settle()
         elif which == "top_up":
@@ -224,6 +238,19 @@ class ShopSimulation(RuleBasedStateMachine):
             await self._restart()
         except asyncio.CancelledError:
             self.reached["went away"] += 1
+            await self._settle_down()
+
+    async def _settle_down(self) -> None:
+        """Waits for what goes on without its caller: written requests, and their questions."""
+        self.weather.boundaries_to_live = None
+
+        def rule(transaction: Transaction) -> Document:
+            found = transaction.find(Merchant, SHOP)
+            assert found is not None
+            return found
+
+        await carry_out(self.shop.programme, rule)
+        await self.weather.settle_down()
 
     async def _settle(self) -> None:
         """The merchant's points are paid out, so that refunds exhaust its debt."""

@@ -154,6 +154,8 @@ def test_no_pin_gives_the_points_free(till: Till) -> None:
     till.merchant.waits_for_pin = True
     _, said = till.pipe("redeem coffee", CODE, "")
     assert "VOIDED 已撤销" in said
+    _, said = till.pipe("redeem coffee", CODE)  # the input ends where the PIN is asked for
+    assert "VOIDED 已撤销" in said
 
 
 def test_a_card_is_taken_with_its_pin(till: Till) -> None:
@@ -238,6 +240,15 @@ def test_refund_lookup_and_export(till: Till) -> None:
     assert rows[0] == "merchant_ref,business_date,state,captured_amount,refunded_amount"
     (ref,) = till.merchant.redemptions
     assert rows[1:] == [f"{ref},{DATE},CAPTURED,20,5"]
+
+
+def test_an_export_finds_the_truth_out_first(till: Till) -> None:
+    lost(till.merchant)
+    till.once(f"redeem coffee 1 --code {CODE}")
+    code, said = till.once(f"export {DATE}")
+    assert code == 0
+    assert f",{DATE},CAPTURED,10,0" in said
+    assert "UNKNOWN" not in said
 
 
 def test_offers_help_and_quit(till: Till) -> None:

@@ -75,10 +75,10 @@ INCOME_REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "reason"), INCOME_REFUSALS)
-async def test_an_income_is_refused(teller: Teller, fields: dict[str, Any], reason: Reason) -> None:
+async def test_an_income_is_refused(teller: Teller) -> None:
     await teller.call("RecordIncome", **income())
-    assert await teller.refused("RecordIncome", **fields) is reason
+    for fields, reason in INCOME_REFUSALS:
+        assert await teller.refused("RecordIncome", **fields) is reason, fields
 
 
 async def test_a_budget_is_set_by_its_etag(teller: Teller) -> None:
@@ -115,9 +115,9 @@ BUDGET_REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize("wrong", BUDGET_REFUSALS)
-async def test_a_budget_is_refused(teller: Teller, wrong: fund_pb2.Budget) -> None:
-    assert await teller.refused("SetBudget", budget=wrong) is Reason.VALIDATION_FAILED
+async def test_a_budget_is_refused(teller: Teller) -> None:
+    for wrong in BUDGET_REFUSALS:
+        assert await teller.refused("SetBudget", budget=wrong) is Reason.VALIDATION_FAILED, wrong
     missing = f"{LEDGER}/budgets/none"
     assert await teller.refused("GetBudget", name=missing) is Reason.BUDGET_NOT_FOUND
 
@@ -214,10 +214,10 @@ async def test_a_quarter_adds_up(teller: Teller) -> None:
 QUARTER_REFUSALS = [(1999, 1), (10_000, 1), (2026, 0), (2026, 5)]
 
 
-@pytest.mark.parametrize(("year", "quarter"), QUARTER_REFUSALS)
-async def test_a_quarter_is_refused(teller: Teller, year: int, quarter: int) -> None:
-    fields = {"parent": LEDGER, "year": year, "quarter": quarter}
-    assert await teller.refused("GetFundStatement", **fields) is Reason.VALIDATION_FAILED
+async def test_a_quarter_is_refused(teller: Teller) -> None:
+    for year, quarter in QUARTER_REFUSALS:
+        fields = {"parent": LEDGER, "year": year, "quarter": quarter}
+        assert await teller.refused("GetFundStatement", **fields) is Reason.VALIDATION_FAILED
 
 
 async def test_the_fund_is_for_those_who_may_see_it(teller: Teller) -> None:

@@ -7,6 +7,8 @@ Owns: the conversions from messages of merchants, tills, offers and redemptions 
 from timebank.client.kinds import kinds_by_number
 from timebank.client.merchant_views import (
     BudgetView,
+    IncomeSource,
+    IncomeView,
     MerchantCategory,
     MerchantState,
     MerchantView,
@@ -41,6 +43,10 @@ _OFFER_STATES = kinds_by_number(dict(merchant_pb2.Offer.State.items()), "STATE_"
 _REDEMPTION_STATES = kinds_by_number(
     dict(redemption_pb2.Redemption.State.items()), "STATE_", RedemptionState
 )
+
+
+INCOME_SOURCES = dict(fund_pb2.Income.Source.items())
+_SOURCES = kinds_by_number(INCOME_SOURCES, "SOURCE_", IncomeSource)
 
 
 def price_unit_from_wire(number: int) -> Unit:
@@ -145,6 +151,19 @@ def budget_from_wire(message: fund_pb2.Budget) -> BudgetView:
         spent_fen=message.spent_fen,
         available_fen=message.available_fen,
         etag=message.etag,
+    )
+
+
+def income_from_wire(message: fund_pb2.Income) -> IncomeView:
+    """Reads an income."""
+    return IncomeView(
+        name=message.name,
+        source=_SOURCES.get(message.source, IncomeSource.UNKNOWN),
+        amount_fen=message.amount_fen,
+        earmark=message.earmark,
+        reference=message.reference,
+        entry=message.entry,
+        replayed=message.replayed,
     )
 
 

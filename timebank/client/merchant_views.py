@@ -184,6 +184,28 @@ class BudgetView:
     etag: str
 
 
+class IncomeSource(enum.StrEnum):
+    """Where money of the special fund comes from."""
+
+    UNKNOWN = "UNKNOWN"
+    GOVERNMENT = "GOVERNMENT"
+    DONATION = "DONATION"
+    SPONSORSHIP = "SPONSORSHIP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomeView:
+    """Money that came into the special fund 基金收入, in fen."""
+
+    name: str
+    source: IncomeSource
+    amount_fen: int
+    earmark: str
+    reference: str
+    entry: str
+    replayed: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentCodeView:
     """A payment code 付款码: good once, until `expire_time`."""

@@ -16,8 +16,10 @@ from timebank.channels import TlsFiles, open_channel
 from timebank.client.calls import TIMEOUT_S, Caller, Repetition
 from timebank.client.kinds import kind_to_wire
 from timebank.client.merchant_answers import (
+    INCOME_SOURCES,
     UNITS,
     budget_from_wire,
+    income_from_wire,
     merchant_from_wire,
     offer_from_wire,
     payment_code_from_wire,
@@ -25,6 +27,8 @@ from timebank.client.merchant_answers import (
 )
 from timebank.client.merchant_views import (
     BudgetView,
+    IncomeSource,
+    IncomeView,
     MerchantCategory,
     MerchantView,
     OfferView,
@@ -289,6 +293,34 @@ class MerchantClient:
             return map(budget_from_wire, response.budgets), response.next_page_token
 
         return pages(read)
+
+    async def record_income(
+        self,
+        income_id: str,
+        *,
+        source: IncomeSource,
+        amount_fen: int,
+        reference: str,
+        earmark: str = "",
+        request_id: str = "",
+    ) -> IncomeView:
+        """Records money that came into the special fund; `reference` is the bank's or donor's.
+
+        Raises TimebankError: VALIDATION_FAILED, LEDGER_NOT_FOUND, INCOME_EXISTS, OUTCOME_UNKNOWN.
+        """
+        number = kind_to_wire(INCOME_SOURCES, "SOURCE_", source)
+        request = fund_service_pb2.RecordIncomeRequest(
+            parent=self._names.ledger,
+            request_id=request_id or new_request_id(),
+            income_id=income_id,
+            income=fund_pb2.Income(
+                source=fund_pb2.Income.Source.ValueType(number),
+                amount_fen=amount_fen,
+                earmark=earmark,
+                reference=reference,
+            ),
+        )
+        return income_from_wire(await self._call(self._fund_stub.RecordIncome, request))
 
     async def issue_payment_code(
         self, member: str, *, device: str, request_id: str = ""

@@ -15,24 +15,28 @@ from merchant.domain.settlement_rules import BatchState
 from merchant.domain.states import RedemptionState
 from timebank.errors import Reason, TimebankError
 
-R, O = RedemptionState, Outcome
+R = RedemptionState
 DAY = "2026-03-01"
 SOLD = LedgerRow("a", DAY, R.CAPTURED, 10, 0)
 ROW = JournalRow(1, "a", DAY, R.CAPTURED, 10, 0)
 HEADING = "merchant_ref,business_date,state,captured_amount,refunded_amount\n"
 
 OUTCOMES = [
-    (SOLD, ROW, O.MATCHED),
-    (None, ROW, O.MISSING_IN_LEDGER),
-    (None, ROW._replace(state=R.VOIDED), O.MATCHED),
-    (None, ROW._replace(captured=0), O.MATCHED),
-    (SOLD._replace(state=R.EXPIRED, captured=0), ROW._replace(state=R.VOIDED), O.MATCHED),
-    (SOLD._replace(state=R.REVERSED, refunded=10), ROW, O.STATE_MISMATCH),
-    (SOLD, ROW._replace(state=R.PARTIALLY_CAPTURED, captured=9), O.STATE_MISMATCH),
-    (SOLD, ROW._replace(captured=9), O.AMOUNT_MISMATCH),
-    (SOLD._replace(late_offline=True), ROW._replace(refunded=1), O.AMOUNT_MISMATCH),
-    (SOLD._replace(late_offline=True), ROW._replace(business_date="2026-02-28"), O.LATE_OFFLINE),
-    (SOLD, ROW._replace(business_date="2026-02-28"), O.CUTOFF_SHIFT),
+    (SOLD, ROW, Outcome.MATCHED),
+    (None, ROW, Outcome.MISSING_IN_LEDGER),
+    (None, ROW._replace(state=R.VOIDED), Outcome.MATCHED),
+    (None, ROW._replace(captured=0), Outcome.MATCHED),
+    (SOLD._replace(state=R.EXPIRED, captured=0), ROW._replace(state=R.VOIDED), Outcome.MATCHED),
+    (SOLD._replace(state=R.REVERSED, refunded=10), ROW, Outcome.STATE_MISMATCH),
+    (SOLD, ROW._replace(state=R.PARTIALLY_CAPTURED, captured=9), Outcome.STATE_MISMATCH),
+    (SOLD, ROW._replace(captured=9), Outcome.AMOUNT_MISMATCH),
+    (SOLD._replace(late_offline=True), ROW._replace(refunded=1), Outcome.AMOUNT_MISMATCH),
+    (
+        SOLD._replace(late_offline=True),
+        ROW._replace(business_date="2026-02-28"),
+        Outcome.LATE_OFFLINE,
+    ),
+    (SOLD, ROW._replace(business_date="2026-02-28"), Outcome.CUTOFF_SHIFT),
 ]
 
 
@@ -54,8 +58,8 @@ def test_what_the_journal_lacks_is_missing_unless_nothing_was_sold() -> None:
     }
     found, matched = compare_journal(ledger, [], first_date=DAY, last_date=DAY)
     assert [(item.outcome, item.merchant_ref) for item in found] == [
-        (O.MISSING_AT_MERCHANT, "a"),
-        (O.LATE_OFFLINE, "late"),
+        (Outcome.MISSING_AT_MERCHANT, "a"),
+        (Outcome.LATE_OFFLINE, "late"),
     ]
     assert matched == 0
 
@@ -98,12 +102,12 @@ def test_an_advice_is_about_batches_of_its_own_ledger() -> None:
 
 BATCH = Batch("shop/2026-03-01-1", DAY, 1, BatchState.CLOSED, 100, 0, net_fen=10)
 PAYMENTS = [
-    (10, (), O.UNPAID, 0),
-    (10, (4, 6), O.MATCHED, 10),
-    (10, (4, 7), O.OVERPAID, 11),
-    (10, (12, -2), O.MATCHED, 10),
-    (-10, (), O.MATCHED, 0),
-    (-10, (1,), O.OVERPAID, 1),
+    (10, (), Outcome.UNPAID, 0),
+    (10, (4, 6), Outcome.MATCHED, 10),
+    (10, (4, 7), Outcome.OVERPAID, 11),
+    (10, (12, -2), Outcome.MATCHED, 10),
+    (-10, (), Outcome.MATCHED, 0),
+    (-10, (1,), Outcome.OVERPAID, 1),
 ]
 
 
