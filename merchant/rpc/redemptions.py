@@ -11,7 +11,7 @@ from merchant.domain.payers import Payer
 from merchant.domain.pins import PinTiers
 from merchant.domain.redemption_begin import Begin
 from merchant.domain.redemption_moves import Confirm, Event, Move
-from merchant.domain.states import Method
+from merchant.domain.states import DocumentKind, Method, RedemptionState
 from merchant.names import (
     invalid,
     member_from_name,
