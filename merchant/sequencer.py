@@ -3,10 +3,11 @@
 All writes of the merchant service pass here. Concurrent requests queue and are taken as one batch
 when the previous commit ends; no timer, so a lone request does not wait. A batch is one
 transaction: lock the programme's row, look up what earlier requests of the same keys got, load the
-documents that the rules ask for, run the rules in order, write, commit. Nothing is kept in memory
-between batches, so any number of processes may share a programme on PostgreSQL. When the outcome of
-a commit is unknown, the batch is carried out again under the lock: what it had committed is found
-by its requests' keys, and rules without a key change nothing the second time.
+documents that the rules ask for, run the rules in order, write, commit. What is kept in memory
+between batches counts only while the programme's row is the one that this process wrote last, so
+any number of processes may share a programme on PostgreSQL. When the outcome of a commit is
+unknown, the memory is dropped and the batch is carried out again under the lock: what it had
+committed is found by its requests' keys, and rules without a key change nothing the second time.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ _LOG = structlog.get_logger("merchant.sequencer")
 BATCH_MAX = 500
 """Requests of one transaction."""
 QUEUE_MAX = 20_000
+QUIET_PASSES = 3
+"""Passes of the event loop without a new request after which a batch is taken."""
+ARRIVED_ENOUGH = 32
+"""Requests for which a batch waits no longer: the others travel while it is committed."""
+KEPT_MAX = 20_000
+"""Documents that the writer keeps between batches, as long as nobody else writes."""
 ROUNDS_MAX = 12
 """Look-ups of one batch; a redemption needs three."""
 UNKNOWN_COMMITS_MAX = 3
@@ -99,6 +106,9 @@ class Sequencer:
         self._wake = asyncio.Event()
         self._closing = False
         self._stopped = asyncio.Event()
+        self._kept: dict[Key, Document | None] = {}
+        self._kept_places: dict[Key, int] = {}
+        self._kept_at: tuple[int, int] | None = None
 
     async def submit(self, request: Request) -> Answer:
         """Waits until a request is committed or refused; cancelling the caller does not cancel it.
@@ -124,8 +134,7 @@ class Sequencer:
                 if not self._queue:
                     self._wake.clear()
                     await self._wake.wait()
-                # Those that have reached the process join the batch.
-                await asyncio.sleep(0)
+                await self._let_arrive()
                 count = min(len(self._queue), BATCH_MAX)
                 await self._commit([self._queue.popleft() for _ in range(count)])
         finally:
@@ -135,6 +144,16 @@ class Sequencer:
                     ended = TimebankError(Reason.SHUTTING_DOWN, "the writer has ended: call again")
                     waiting.future.set_exception(ended)
             self._stopped.set()
+
+    async def _let_arrive(self) -> None:
+        """Lets requests that have reached the process join the queue: the loop accepts one call a
+        pass, and taking the first few at once would make many small batches of what can be one.
+        """
+        quiet = 0
+        while quiet < QUIET_PASSES and len(self._queue) < ARRIVED_ENOUGH:
+            before = len(self._queue)
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if len(self._queue) == before else 0
 
     async def close(self) -> None:
         """Lets what is queued finish, then stops."""
@@ -171,9 +190,11 @@ class Sequencer:
             try:
                 await self._transact(batch)
             except UnknownCommit as error:
+                self._forget()
                 _LOG.warning("commit outcome unknown, asking again", cause=str(error))
                 continue
             except BaseException:
+                self._forget()
                 await self._session.rollback()
                 raise
             return batch.outcomes
@@ -187,6 +208,9 @@ class Sequencer:
         plan = open_batch(list(dict.fromkeys(keys)))
         programme, asked = await self._session.run(self._ledger_no, plan, begin=True)
         batch.asked = asked
+        if self._kept_at != (programme.sequence, programme.moved_us):
+            self._forget()
+        batch.state.documents, batch.sequences = self._kept, self._kept_places
         hints = {key: None for item in batch.waiting for key in item.request.hints}
         hints.update({(found.kind, found.document_id): None for found in asked.values()})
         await self._load(batch, hints)
@@ -195,10 +219,17 @@ class Sequencer:
             await self._one(batch, position, now_us)
         if not batch.state.changed and not batch.state.gone and not batch.new:
             await self._session.rollback()
+            self._kept_at = (programme.sequence, programme.moved_us)
             return
-        await self._session.run(
-            self._ledger_no, self._writes(batch, programme, now_us), commit=True
-        )
+        written, head = self._writes(batch, programme, now_us)
+        self._kept_at = None
+        await self._session.run(self._ledger_no, written, commit=True)
+        self._kept_at = head
+        if len(self._kept) > KEPT_MAX:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._kept, self._kept_places, self._kept_at = {}, {}, None
 
     async def _one(self, batch: _Batch, position: int, now_us: int) -> None:
         request = batch.waiting[position].request
@@ -280,21 +311,25 @@ class Sequencer:
         batch.asked[request.key] = asked
         batch.new.append(asked)
 
-    def _writes(self, batch: _Batch, programme: Programme, now_us: int) -> Plan[None]:
+    def _writes(
+        self, batch: _Batch, programme: Programme, now_us: int
+    ) -> tuple[Plan[None], tuple[int, int]]:
+        """Gives what is written, and sequence and time of the programme afterwards."""
         sequence = programme.sequence
         changed = []
         for key, document in batch.state.changed.items():
             place = batch.sequences.get(key)
             if place is None:
                 sequence += 1
-                place = sequence
+                place = batch.sequences[key] = sequence
             changed.append((key, place, document))
-        return store(
+        plan = store(
             (self._ledger_id, sequence, now_us),
             changed,
             batch.state.gone,
             [(asked, now_us) for asked in batch.new],
         )
+        return plan, (sequence, now_us)
 
 
 def _is_stored(error: TimebankError) -> bool:

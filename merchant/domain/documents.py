@@ -11,34 +11,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from merchant.domain.money_documents import (
-    Advice as Advice,
-)
-from merchant.domain.money_documents import (
-    BadRow as BadRow,
-)
-from merchant.domain.money_documents import (
-    Batch as Batch,
-)
-from merchant.domain.money_documents import (
-    Budget as Budget,
-)
-from merchant.domain.money_documents import (
-    Comparison as Comparison,
-)
-from merchant.domain.money_documents import (
-    Income as Income,
-)
-from merchant.domain.money_documents import (
-    IncomeReference as IncomeReference,
-)
-from merchant.domain.money_documents import (
-    Item as Item,
-)
-from merchant.domain.money_documents import (
-    Line as Line,
-)
-from merchant.domain.money_documents import (
-    Spending as Spending,
+    Advice,
+    BadRow,
+    Batch,
+    Budget,
+    Comparison,
+    Income,
+    IncomeReference,
+    Item,
+    Line,
+    RemainderCount,
+    Spending,
 )
 from merchant.domain.states import (
     MerchantState,
@@ -49,6 +32,21 @@ from merchant.domain.states import (
     Step,
     TerminalState,
 )
+
+__all__ = [
+    "Advice",
+    "BadRow",
+    "Batch",
+    "Budget",
+    "Comparison",
+    "Income",
+    "IncomeReference",
+    "Item",
+    "Line",
+    "RemainderCount",
+    "Spending",
+]
+"""Documents of money, which stand in a module of their own and are imported from here."""
 
 
 class Merchant(NamedTuple):

@@ -30,6 +30,13 @@ class Advice(NamedTuple):
     paid_fen: int
 
 
+class RemainderCount(NamedTuple):
+    """How many lines of a batch have a remainder: hundredths of a fen, at the batch's rate."""
+
+    remainder: int
+    lines: int
+
+
 class Batch(NamedTuple):
     """A settlement batch. Its id is `merchant/date-sequence`; `attempts` counts what the ledger
     declined, `settled_us` is the ledger's time of the entry.
@@ -58,6 +65,7 @@ class Batch(NamedTuple):
     attempts: int = 0
     settled_us: int = 0
     advices: tuple[Advice, ...] = ()
+    remainders: tuple[RemainderCount, ...] = ()
 
 
 class Budget(NamedTuple):

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from merchant.domain.business_days import business_day
 from merchant.domain.documents import Batch, Line, Merchant
+from merchant.domain.remainder_counts import count_remainders
 from merchant.domain.remainders import fen_of_points
 from merchant.domain.settlement_files import LINES_MAX
 from merchant.domain.states import DocumentKind, MerchantState
@@ -138,7 +139,7 @@ def take_lines(transaction: Transaction, command: TakeLines) -> Batch:
     if batch.state != BatchState.OPEN:
         return batch
     own_id = batch.batch_id.partition("/")[2]
-    count, redeemed, refunded = batch.line_count, batch.redeemed_points, batch.refunded_points
+    count, taken = batch.line_count, []
     for line_id in command.line_ids:
         line = transaction.find(Line, line_id)
         if line is None or line.batch or count >= LINES_MAX:
@@ -147,9 +148,14 @@ def take_lines(transaction: Transaction, command: TakeLines) -> Batch:
             continue
         transaction.put(line._replace(batch=own_id))
         count += 1
-        redeemed += max(line.points, 0)
-        refunded += max(-line.points, 0)
-    batch = batch._replace(line_count=count, redeemed_points=redeemed, refunded_points=refunded)
+        taken.append(line.points)
+    redeemed = sum(points for points in taken if points > 0)
+    batch = batch._replace(
+        line_count=count,
+        redeemed_points=batch.redeemed_points + redeemed,
+        refunded_points=batch.refunded_points + redeemed - sum(taken),
+        remainders=count_remainders(batch.remainders, taken, fen_per_hundred_points=batch.rate),
+    )
     transaction.put(batch)
     return batch
 

@@ -38,8 +38,8 @@ SKEW_US = 300_000_000
 """How far a till's clock may be off, either way."""
 NONCE_LIFE_US = 2 * SKEW_US
 """A call signed SKEW ahead is good until SKEW after its time; so long its nonce is remembered."""
-NONCES_MAX = 2_000
-"""Most calls of a terminal within NONCE_LIFE_US: three a second."""
+NONCES_MAX = 20_000
+"""Most calls of a terminal within NONCE_LIFE_US: thirty a second."""
 MERCHANT_REF_CHARACTERS_MAX = 128
 CODE_CHARACTERS_MAX = 64
 TIMESTAMP_S_MAX = 253_402_300_799
@@ -79,14 +79,39 @@ class NonceVerdict(enum.Enum):
     """Whether a terminal may use a nonce."""
 
     FRESH = "FRESH"
+    SAME = "SAME"
     REPEATED = "REPEATED"
     TOO_MANY = "TOO_MANY"
 
 
-class NonceWindow(NamedTuple):
-    """The nonces of one terminal with the times they came: at most NONCES_MAX."""
+class NonceWindow:
+    """The nonces of one terminal with their times and signatures: at most NONCES_MAX."""
 
-    seen: tuple[tuple[int, str], ...] = ()
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[int, bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def take(self, nonce: str, signature: bytes, now_us: int) -> NonceVerdict:
+        """Says whether a nonce is fresh, and remembers it; the same nonce with the same signature
+        is the same call once more.
+
+        A nonce is forgotten when it is older than NONCE_LIFE_US, never to make room: a full window
+        answers TOO_MANY until its oldest goes, because dropping one would let its call be replayed.
+        """
+        seen = self._seen
+        while seen and now_us - seen[oldest := next(iter(seen))][0] > NONCE_LIFE_US:
+            del seen[oldest]
+        known = seen.get(nonce)
+        if known is not None:
+            return NonceVerdict.SAME if known[1] == signature else NonceVerdict.REPEATED
+        if len(seen) >= NONCES_MAX:
+            return NonceVerdict.TOO_MANY
+        seen[nonce] = (now_us, signature)
+        return NonceVerdict.FRESH
 
 
 def canonical_text(call: TillCall) -> bytes:
@@ -114,20 +139,6 @@ def check_time(timestamp_s: int, now_us: int) -> TimeVerdict:
     if ahead_us > SKEW_US:
         return TimeVerdict.TOO_NEW
     return TimeVerdict.TOO_OLD if ahead_us < -SKEW_US else TimeVerdict.GOOD
-
-
-def take_nonce(window: NonceWindow, nonce: str, now_us: int) -> tuple[NonceVerdict, NonceWindow]:
-    """Says whether a nonce is fresh, and gives the window with it and without the forgotten ones.
-
-    A nonce is forgotten when it is older than NONCE_LIFE_US, never to make room: a full window
-    answers TOO_MANY until its oldest goes, because dropping one would let its call be replayed.
-    """
-    kept = tuple(item for item in window.seen if now_us - item[0] <= NONCE_LIFE_US)
-    if any(known == nonce for _, known in kept):
-        return NonceVerdict.REPEATED, NonceWindow(kept)
-    if len(kept) >= NONCES_MAX:
-        return NonceVerdict.TOO_MANY, NonceWindow(kept)
-    return NonceVerdict.FRESH, NonceWindow((*kept, (now_us, nonce)))
 
 
 def signed_lines(*lines: str) -> bytes:

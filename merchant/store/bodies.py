@@ -17,6 +17,7 @@ _NESTED: dict[tuple[type, str], Any] = {
     (d.Redemption, "captures"): d.Capture,
     (d.Redemption, "done"): d.Done,
     (d.Batch, "advices"): d.Advice,
+    (d.Batch, "remainders"): d.RemainderCount,
     (d.Comparison, "bad_rows"): d.BadRow,
 }
 """Fields that hold tuples of other classes."""

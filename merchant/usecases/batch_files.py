@@ -2,13 +2,14 @@
 
 A batch's lines are fixed before its file is made, and they come in the order in which they were
 written, so the same bytes come out whoever makes them, and nothing but their digest is kept. Memory
-holds the points of all lines and a page of the rest. Hashing runs in a thread, which asks the event
+holds a page of them. Hashing runs in a thread, which asks the event
 loop for the next page.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from typing import cast
 
@@ -18,7 +19,7 @@ from merchant.domain.detached_signatures import (
     jws_signing_input,
 )
 from merchant.domain.documents import Batch, Line
-from merchant.domain.remainders import fen_of_lines
+from merchant.domain.remainder_counts import fen_in_turn
 from merchant.domain.settlement_files import SettlementFileWriter
 from merchant.domain.settlement_records import LineKind, SettlementHeader, SettlementLine
 from merchant.domain.states import DocumentKind
@@ -49,13 +50,13 @@ class BatchFiles:
 
     async def digest(self, programme: Programme, batch: Batch) -> str:
         """Gives the SHA-256 of a file in lower-case hex."""
-        writer = await self._writer(programme, batch)
+        writer = self._writer(programme, batch)
         await asyncio.to_thread(_exhaust, writer)
         return writer.sha256
 
     async def chunks(self, programme: Programme, batch: Batch) -> AsyncIterator[bytes]:
         """Gives the bytes of a file."""
-        chunks = iter(await self._writer(programme, batch))
+        chunks = iter(self._writer(programme, batch))
         while chunk := await asyncio.to_thread(next, chunks, b""):
             yield chunk
 
@@ -64,13 +65,7 @@ class BatchFiles:
         header = jws_protected_header(self._signer.vkey)
         return detached_jws(header, self._signer.sign(jws_signing_input(header, sha256)))
 
-    async def _writer(self, programme: Programme, batch: Batch) -> SettlementFileWriter:
-        points: list[int] = []
-        after = -1
-        while page := await self._page(programme, batch, after):
-            points.extend(line.points for _, line in page)
-            after = page[-1][0]
-        fen = await asyncio.to_thread(fen_of_lines, points, fen_per_hundred_points=batch.rate)
+    def _writer(self, programme: Programme, batch: Batch) -> SettlementFileWriter:
         header = SettlementHeader(
             programme.ledger_id,
             batch.batch_id.partition("/")[0],
@@ -79,25 +74,21 @@ class BatchFiles:
             batch.rate,
             batch.previous_file_sha256,
         )
-        loop = asyncio.get_running_loop()
-        return SettlementFileWriter(header, self._lines(loop, programme, batch, iter(fen)))
+        lines = self._lines(asyncio.get_running_loop(), programme, batch)
+        return SettlementFileWriter(header, _valued(lines, batch))
 
     def _lines(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        programme: Programme,
-        batch: Batch,
-        fen: Iterator[int],
-    ) -> Iterator[SettlementLine]:
-        """Gives the lines of a file; called in a thread."""
+        self, loop: asyncio.AbstractEventLoop, programme: Programme, batch: Batch
+    ) -> Iterator[Line]:
+        """Gives the lines of a batch; called in a thread."""
         after = -1
         while True:
             asked = asyncio.run_coroutine_threadsafe(self._page(programme, batch, after), loop)
             page = asked.result()
             if not page:
                 return
-            for after, line in page:  # noqa: B007  # the last one is where the next page begins
-                yield _line_of(line, batch, next(fen))
+            yield from (line for _, line in page)
+            after = page[-1][0]
 
     async def _page(self, programme: Programme, batch: Batch, after: int) -> list[tuple[int, Line]]:
         rows = await self._programmes.listed(
@@ -106,17 +97,26 @@ class BatchFiles:
         return cast("list[tuple[int, Line]]", rows)
 
 
-def _line_of(line: Line, batch: Batch, fen: int) -> SettlementLine:
-    late = line.business_date < batch.business_date
-    return SettlementLine(
-        LineKind.REDEMPTION if line.points > 0 else LineKind.REFUND,
-        line.redemption_id,
-        line.merchant_ref,
-        line.business_date if late else "",
-        line.moved_us,
-        line.points,
-        fen,
+def _valued(lines: Iterator[Line], batch: Batch) -> Iterator[SettlementLine]:
+    """Gives lines as the file has them."""
+    lines, again = itertools.tee(lines)
+    shares = fen_in_turn(
+        (line.points for line in again),
+        batch.remainders,
+        net_points=batch.net_points,
+        fen_per_hundred_points=batch.rate,
     )
+    for line, fen in zip(lines, shares, strict=True):
+        late = line.business_date < batch.business_date
+        yield SettlementLine(
+            LineKind.REDEMPTION if line.points > 0 else LineKind.REFUND,
+            line.redemption_id,
+            line.merchant_ref,
+            line.business_date if late else "",
+            line.moved_us,
+            line.points,
+            fen,
+        )
 
 
 def _exhaust(writer: SettlementFileWriter) -> None:

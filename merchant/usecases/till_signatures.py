@@ -26,7 +26,6 @@ from merchant.domain.terminal_signatures import (
     TimeVerdict,
     canonical_text,
     check_time,
-    take_nonce,
 )
 from merchant.usecases.programmes import Programme, Programmes
 from timebank.errors import Reason, TimebankError
@@ -48,20 +47,13 @@ class _Known(NamedTuple):
     keys: tuple[tuple[str, int, Ed25519PublicKey], ...]
 
 
-class _Used(NamedTuple):
-    """The nonces of a till, and the signature that each stands in."""
-
-    window: NonceWindow
-    signatures: dict[str, bytes]
-
-
 class TillSignatures:
     """The memory of one process."""
 
     def __init__(self, programmes: Programmes) -> None:
         self._programmes = programmes
         self._known: OrderedDict[_Name, _Known] = OrderedDict()
-        self._used: OrderedDict[_Name, _Used] = OrderedDict()
+        self._used: OrderedDict[_Name, NonceWindow] = OrderedDict()
 
     def forget(self, programme: Programme, terminal_id: str) -> None:
         """Drops the keys of a till that changed."""
@@ -124,8 +116,8 @@ class TillSignatures:
         return known
 
     def _take_nonce(self, name: _Name, nonce: str, signature: bytes, now_us: int) -> None:
-        used = self._used.get(name) or _Used(NonceWindow(), {})
-        verdict, window = take_nonce(used.window, nonce, now_us)
+        window = self._used.get(name) or NonceWindow()
+        verdict = window.take(nonce, signature, now_us)
         if verdict is NonceVerdict.TOO_MANY:
             raise TimebankError(
                 Reason.RATE_LIMITED,
@@ -134,14 +126,8 @@ class TillSignatures:
                 terminal=name[1],
             )
         if verdict is NonceVerdict.REPEATED:
-            if used.signatures.get(nonce) != signature:
-                raise _unsigned(name[1], "its nonce was used before: take another for each call")
-            return
-        signatures = used.signatures
-        if len(signatures) >= 2 * len(window.seen):
-            signatures = {item: signatures[item] for _, item in window.seen if item in signatures}
-        signatures[nonce] = signature
-        _remember(self._used, name, _Used(window, signatures))
+            raise _unsigned(name[1], "its nonce was used before: take another for each call")
+        _remember(self._used, name, window)
 
 
 def public_key_of(text: str) -> Ed25519PublicKey:

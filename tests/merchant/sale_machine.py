@@ -59,8 +59,16 @@ KINDS = (
     *("capture", "capture", "refund", "again") * 3,
     *("void", "reverse", "confirm", "retry") * 2,
     *("wait", "sweep", "deliver", "restart") * 2,
-    *("early_reverse", "collect", "wrong_code", "settle", "together", "top_up", "collect"),
-    *("top_up", "settle"),
+    *(
+        "early_reverse",
+        "collect",
+        "wrong_code",
+        "settle",
+        "together",
+        "top_up",
+        "collect",
+        "settle",
+    ),
 )
 DRAWN = ("any",) * len(KINDS) + KINDS
 """Half of the kinds are left to the seed, which spreads them better."""
@@ -74,7 +82,7 @@ TERMINAL = {R.CAPTURED: {R.CAPTURED, R.REVERSED}} | {state: {state} for state in
 """Final states and what may still be seen after them."""
 PAID_AHEAD = 485
 """Points that are paid out before they came in, so that a few refunds exhaust the debt of 500."""
-LIMIT_FEN = 200
+LIMIT_FEN = 130
 STOCK, MEMBER_PIECES, DAY_PIECES = 4, 2, 5
 
 

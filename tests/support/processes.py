@@ -27,6 +27,8 @@ HEALTH_POLL_S = 0.5
 PORTS = range(20_000, 32_000)
 PORT_TRIES_MAX = 100
 LOG_TAIL_CHARACTERS = 8_000
+TOP = ""
+"""The name under which settings that are in no section are given, such as `services`."""
 RECONNECT_FAST = [
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
@@ -60,11 +62,16 @@ def free_port() -> int:
 
 
 def toml(settings: Settings) -> str:
-    """Writes sections of plain values as TOML; JSON's strings, numbers and lists are TOML's too."""
+    """Writes sections of plain values as TOML; JSON's strings, numbers and lists are TOML's too.
+
+    The section TOP holds the values that stand before every section.
+    """
     sections = []
-    for section, values in settings.items():
-        rows = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
-        sections.append("\n".join([f"[{section}]", *rows]))
+    for section in sorted(settings, key=lambda name: name != TOP):
+        head = [] if section == TOP else [f"[{section}]"]
+        values = settings[section].items()
+        rows = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values]
+        sections.append("\n".join([*head, *rows]))
     return "\n\n".join(sections) + "\n"
 
 

@@ -20,7 +20,6 @@ from merchant.domain.terminal_signatures import (
     canonical_text,
     check_line,
     check_time,
-    take_nonce,
 )
 from timebank.errors import Reason, TimebankError
 from timebank.units import INT64_MAX
@@ -187,20 +186,25 @@ def test_a_clock_may_be_five_minutes_off(late_us: int, verdict: TimeVerdict) -> 
     assert check_time(NOW_S, NOW_US + late_us) is verdict
 
 
+SIGNED, SIGNED_ANEW = b"s" * 64, b"t" * 64
+
+
 def test_a_nonce_is_taken_once() -> None:
-    verdict, window = take_nonce(NonceWindow(), "a" * 16, NOW_US)
-    assert verdict is NonceVerdict.FRESH
-    assert take_nonce(window, "a" * 16, NOW_US + 1) == (NonceVerdict.REPEATED, window)
-    assert take_nonce(window, "A" * 16, NOW_US + 1)[0] is NonceVerdict.FRESH
+    window = NonceWindow()
+    assert window.take("a" * 16, SIGNED, NOW_US) is NonceVerdict.FRESH
+    assert window.take("a" * 16, SIGNED_ANEW, NOW_US + 1) is NonceVerdict.REPEATED
+    assert window.take("a" * 16, SIGNED, NOW_US + 1) is NonceVerdict.SAME
+    assert window.take("A" * 16, SIGNED, NOW_US + 1) is NonceVerdict.FRESH
 
 
 def test_a_nonce_is_remembered_for_ten_minutes_and_then_forgotten() -> None:
-    _, window = take_nonce(NonceWindow(), "a" * 16, NOW_US)
+    window = NonceWindow()
+    window.take("a" * 16, SIGNED, NOW_US)
     assert NONCE_LIFE_US == 600_000_000
-    assert take_nonce(window, "a" * 16, NOW_US + NONCE_LIFE_US)[0] is NonceVerdict.REPEATED
-    verdict, window = take_nonce(window, "a" * 16, NOW_US + NONCE_LIFE_US + 1)
-    assert verdict is NonceVerdict.FRESH
-    assert window.seen == ((NOW_US + NONCE_LIFE_US + 1, "a" * 16),)
+    late_us = NOW_US + NONCE_LIFE_US
+    assert window.take("a" * 16, SIGNED_ANEW, late_us) is NonceVerdict.REPEATED
+    assert window.take("a" * 16, SIGNED_ANEW, late_us + 1) is NonceVerdict.FRESH
+    assert len(window) == 1
 
 
 @given(
@@ -210,21 +214,28 @@ def test_a_nonce_is_remembered_for_ten_minutes_and_then_forgotten() -> None:
 def test_no_signature_outlives_the_memory_of_its_nonce(first_us: int, second_us: int) -> None:
     earlier_us, later_us = sorted((NOW_US + first_us, NOW_US + second_us))
     assert check_time(NOW_S, earlier_us) is check_time(NOW_S, later_us) is TimeVerdict.GOOD
-    _, window = take_nonce(NonceWindow(), CALL.nonce, earlier_us)
-    assert take_nonce(window, CALL.nonce, later_us)[0] is NonceVerdict.REPEATED
+    window = NonceWindow()
+    window.take(CALL.nonce, SIGNED, earlier_us)
+    assert window.take(CALL.nonce, SIGNED_ANEW, later_us) is NonceVerdict.REPEATED
+
+
+def filled(count: int) -> NonceWindow:
+    """A window that has seen so many nonces."""
+    window = NonceWindow()
+    for index in range(count):
+        window.take(f"nonce-{index:010d}", SIGNED, NOW_US)
+    return window
 
 
 def test_a_full_window_refuses_new_nonces_rather_than_forget_old_ones() -> None:
-    full = NonceWindow(tuple((NOW_US, f"nonce-{index:010d}") for index in range(NONCES_MAX)))
-    assert take_nonce(full, "a" * 16, NOW_US) == (NonceVerdict.TOO_MANY, full)
-    assert take_nonce(full, "nonce-0000000000", NOW_US)[0] is NonceVerdict.REPEATED
-    verdict, window = take_nonce(full, "a" * 16, NOW_US + NONCE_LIFE_US + 1)
-    assert verdict is NonceVerdict.FRESH
-    assert len(window.seen) == 1
+    full = filled(NONCES_MAX)
+    assert full.take("a" * 16, SIGNED, NOW_US) is NonceVerdict.TOO_MANY
+    assert full.take("nonce-0000000000", SIGNED_ANEW, NOW_US) is NonceVerdict.REPEATED
+    assert full.take("a" * 16, SIGNED, NOW_US + NONCE_LIFE_US + 1) is NonceVerdict.FRESH
+    assert len(full) == 1
 
 
 def test_the_last_place_of_a_window_is_used() -> None:
-    almost = NonceWindow(tuple((NOW_US, f"nonce-{index:010d}") for index in range(NONCES_MAX - 1)))
-    verdict, window = take_nonce(almost, "a" * 16, NOW_US)
-    assert verdict is NonceVerdict.FRESH
-    assert len(window.seen) == NONCES_MAX
+    almost = filled(NONCES_MAX - 1)
+    assert almost.take("a" * 16, SIGNED, NOW_US) is NonceVerdict.FRESH
+    assert len(almost) == NONCES_MAX
