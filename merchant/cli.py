@@ -21,6 +21,7 @@ from merchant.cli_options import (
     LEDGER,
     ROWS_SHOWN,
     SERVER,
+    Bare,
     CategoryName,
     Connection,
     LedgerId,
@@ -42,6 +43,7 @@ from merchant.cli_shown import (
     qr_text,
     terminal_table,
 )
+from timebank.client.merchant_views import TerminalView
 from timebank.client.merchants import MerchantClient
 from timebank.units import Unit
 
@@ -170,6 +172,7 @@ def create_terminal(
             "--points-max", min=0, max=POINTS_MAX, help="Most points at once; 0: any 单笔上限."
         ),
     ] = 0,
+    bare: Bare = False,
     server: Server = SERVER,
     token: Token = None,
     ledger: LedgerId = LEDGER,
@@ -187,6 +190,13 @@ def create_terminal(
             points_per_transaction_max=points_max,
         ),
     )
+    _show_enrolment(made, bare=bare)
+
+
+def _show_enrolment(made: TerminalView, *, bare: bool) -> None:
+    if bare:
+        typer.echo(made.enrolment_code)
+        return
     console = Console(soft_wrap=True)
     console.print(terminal_table(made))
     commands = f"timebank pos --terminal {made.name} --once 'enrol {made.enrolment_code}'"
@@ -197,6 +207,7 @@ def create_terminal(
 def renew_terminal(
     merchant: MerchantId,
     terminal: TerminalId,
+    bare: Bare = False,
     server: Server = SERVER,
     token: Token = None,
     ledger: LedgerId = LEDGER,
@@ -206,7 +217,7 @@ def renew_terminal(
 
     async def renew(client: MerchantClient) -> None:
         name = f"{client.merchant(merchant)}/terminals/{terminal}"
-        Console().print(terminal_table(await client.renew_enrolment(name)))
+        _show_enrolment(await client.renew_enrolment(name), bare=bare)
 
     ask(connection, connection.merchants, renew)
 
@@ -308,6 +319,7 @@ def paycode(
     ],
     device: Annotated[str, typer.Option("--device", help="Device that shows it 设备.")] = DEVICE,
     qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Draw it too 显示二维码.")] = True,
+    bare: Bare = False,
     server: Server = SERVER,
     token: Token = None,
     ledger: LedgerId = LEDGER,
@@ -319,6 +331,9 @@ def paycode(
         connection.merchants,
         lambda client: client.issue_payment_code(member, device=device),
     )
+    if bare:
+        typer.echo(made.code)
+        return
     if qr:
         typer.echo(qr_text(made.code))
     expires = made.expire_time

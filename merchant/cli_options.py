@@ -68,6 +68,7 @@ NameOf = Annotated[str, typer.Option("--name", help="Name for people 名称.", s
 Limit = Annotated[
     int, typer.Option("--limit", min=1, max=ROWS_SHOWN_MAX, help="Most rows to show 行数.")
 ]
+Bare = Annotated[bool, typer.Option("--bare", help="Show the code alone, for scripts 只显示码.")]
 Zone = Annotated[str, typer.Option("--zone", help="Time zone in which days end 时区.")]
 
 

@@ -27,7 +27,7 @@ def run_blocks(name: str) -> list[str]:
 async def test_the_commands_of_the_readme_work_in_their_order(
     name: str, start_server: ServerFactory
 ) -> None:
-    server = start_server()
+    server = start_server({"": {"services": ["ledger", "merchant"]}})
     await server.serving("timebank.ledger.v1.LedgerService")
     (server.folder / "deploy").symlink_to(ROOT / "deploy")
     script = "\n".join(["set -euo pipefail", *run_blocks(name)])
