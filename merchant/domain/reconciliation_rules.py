@@ -11,14 +11,13 @@ reversed, expired or declined, whichever of these each side says, and a journal 
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from merchant.domain.documents import Advice, Batch, Comparison, Item
-from merchant.domain.journals import PaymentRow
 from merchant.domain.places import Key
-from merchant.domain.reconciliation import BatchNet, Outcome, match_payments
 from merchant.domain.reconciliation_tables import AdviceRow, JournalRow, Rows, reject
 from merchant.domain.redemption_effects import RELEASED
 from merchant.domain.settlement_rules import SETTLED
@@ -26,6 +25,21 @@ from merchant.domain.states import DocumentKind, RedemptionState
 from merchant.domain.transactions import Transaction
 from timebank.errors import Reason, TimebankError
 from timebank.ids import ID_BYTES, id_from_bytes
+
+
+class Outcome(enum.StrEnum):
+    """What a comparison says; a closed list."""
+
+    MATCHED = "MATCHED"
+    MISSING_AT_MERCHANT = "MISSING_AT_MERCHANT"
+    MISSING_IN_LEDGER = "MISSING_IN_LEDGER"
+    AMOUNT_MISMATCH = "AMOUNT_MISMATCH"
+    STATE_MISMATCH = "STATE_MISMATCH"
+    DUPLICATE_AT_MERCHANT = "DUPLICATE_AT_MERCHANT"
+    CUTOFF_SHIFT = "CUTOFF_SHIFT"
+    LATE_OFFLINE = "LATE_OFFLINE"
+    UNPAID = "UNPAID"
+    OVERPAID = "OVERPAID"
 
 
 class LedgerRow(NamedTuple):
@@ -185,22 +199,21 @@ def take_advice(transaction: Transaction, command: TakeAdvice) -> Comparison:
 
 
 def compare_batches(batches: Iterable[Batch]) -> Iterator[tuple[Batch, Outcome, int]]:
-    """Compares batches with what the bank says it paid: each with its outcome and those fen."""
-    known = list(batches)
-    nets, payments = [], []
-    for batch in known:
-        merchant_id = batch.batch_id.partition("/")[0]
-        nets.append(
-            BatchNet(
-                batch.batch_id, merchant_id, batch.business_date, batch.sequence, batch.net_fen
-            )
-        )
-        payments += [
-            PaymentRow(0, batch.batch_id, "", "", 0, advice.paid_fen, advice.paid_date, "")
-            for advice in batch.advices
-        ]
-    for batch, item in zip(known, match_payments(nets, payments), strict=True):
-        yield batch, item.outcome, sum(payment.paid_fen for payment in item.payments)
+    """Compares batches with what the bank says it paid: each with its outcome and those fen.
+
+    What came back is negative; a batch with a net below zero is owed nothing.
+    """
+    for batch in batches:
+        paid_fen = sum(advice.paid_fen for advice in batch.advices)
+        yield batch, outcome_of_payment(batch.net_fen, paid_fen), paid_fen
+
+
+def outcome_of_payment(net_fen: int, paid_fen: int) -> Outcome:
+    """Says whether a batch was paid what it is owed."""
+    difference_fen = paid_fen - max(net_fen, 0)
+    if difference_fen < 0:
+        return Outcome.UNPAID
+    return Outcome.OVERPAID if difference_fen else Outcome.MATCHED
 
 
 def resolve_item(transaction: Transaction, command: ResolveItem) -> Item:

@@ -3,12 +3,13 @@
 import pytest
 
 from merchant.domain.documents import Advice, BadRow, Batch
-from merchant.domain.reconciliation import Outcome
 from merchant.domain.reconciliation_rules import (
     LedgerRow,
+    Outcome,
     compare_batches,
     compare_journal,
     outcome_of,
+    outcome_of_payment,
 )
 from merchant.domain.reconciliation_tables import JournalRow, parse_advice, parse_journal
 from merchant.domain.settlement_rules import BatchState
@@ -118,3 +119,22 @@ def test_the_payments_of_a_batch_are_summed(
     advices = tuple(Advice(f"2026-03-{2 + place:02}", fen) for place, fen in enumerate(paid))
     batch = BATCH._replace(net_fen=net_fen, advices=advices)
     assert list(compare_batches([batch])) == [(batch, expected, total)]
+
+
+@pytest.mark.parametrize(
+    ("net_fen", "paid_fen", "outcome"),
+    [
+        (500, 500, Outcome.MATCHED),
+        (500, 0, Outcome.UNPAID),
+        (500, 499, Outcome.UNPAID),
+        (500, 501, Outcome.OVERPAID),
+        (0, 0, Outcome.MATCHED),
+        (0, 1, Outcome.OVERPAID),
+        (-500, 0, Outcome.MATCHED),
+        (-500, 1, Outcome.OVERPAID),
+    ],
+)
+def test_what_was_paid_for_a_batch_is_compared_with_what_it_is_owed(
+    net_fen: int, paid_fen: int, outcome: Outcome
+) -> None:
+    assert outcome_of_payment(net_fen, paid_fen) is outcome
