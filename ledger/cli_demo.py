@@ -21,6 +21,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ledger.cli_demo_till import tell_till
 from ledger.cli_options import SERVER, TLS, Connection, Server, Token, run
 from ledger.cli_shown import accounts_table, amount_text
 from ledger.sample.city import LEDGER, ORIGIN
@@ -88,7 +89,7 @@ async def _tell(connection: Connection, directory: Path) -> None:
         await story.credit()
         await story.star()
         await story.certificate(directory)
-        await story.shops()
+        await story.shops(connection, directory)
         await story.night()
 
 
@@ -257,8 +258,8 @@ class _Story:
         for line in findings.proved:
             self._say(f"  {line}")
 
-    async def shops(self) -> None:
-        """Shows where points are to be spent, and says that they cannot be yet."""
+    async def shops(self, connection: Connection, directory: Path) -> None:
+        """Spends points at the till of the barber, and shows what the shops have."""
         self._step("Shops and the fund 商户与专项基金")
         shops = [item async for item in self._client.list_accounts(kind=AccountKind.MERCHANT)]
         funds = [item async for item in self._client.list_accounts(kind=AccountKind.FUND)]
@@ -267,8 +268,15 @@ class _Story:
             shown = amount_text(account.posted, account.unit)
             table.add_row(account.holder or "fund 基金", account.unit.name, shown)
         self._console.print(table)
-        self._not_built("The haircut paid with points at the till 理发店积分兑换")
-        self._not_built("Settlement with the shops 商户结算")
+        before = await self._city.star(WANG)
+        self._step("The haircut paid with points at the till 理发店积分兑换, 商户结算")
+        if not await tell_till(connection, directory, self._say):
+            self._say(
+                "  this server has no merchant service with the sample shops: serve with services ="
+                ' ["ledger", "merchant"]'
+            )
+        after = await self._city.star(WANG)
+        self._say(f"Her star 星级 before and after 前后: {before.star}, {after.star}")
         self._not_built("Credit points for the city's credit platform 信用平台对接")
 
     async def night(self) -> None:

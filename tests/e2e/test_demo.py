@@ -30,7 +30,7 @@ STEPS = (
     "the ledger took 3",
     "FOUR_EYES_REQUIRED",
 )
-NOT_BUILT = 4
+NOT_BUILT = 2
 SHOWING = ("export", "timebank demo", "timebank balance --ledger", "timebank audit")
 """How the printed commands begin that are about the sample city, or about every ledger."""
 
@@ -62,7 +62,12 @@ async def test_the_story_is_told_twice_of_a_city_whose_loading_was_killed(
     start_server: ServerFactory, tmp_path: pathlib.Path
 ) -> None:
     years = years_without_holidays(tmp_path / "holidays")
-    server = start_server({"ledger": {"sample_city": True, "holidays_directory": str(years)}})
+    server = start_server(
+        {
+            "": {"services": ["ledger", "merchant"]},
+            "ledger": {"sample_city": True, "holidays_directory": str(years)},
+        }
+    )
     await logged(server, "members")
     server.kill()
     server.start()
@@ -73,6 +78,11 @@ async def test_the_story_is_told_twice_of_a_city_whose_loading_was_killed(
         assert step in first.out, step
     assert first.out.count("not built yet 尚未实现") == NOT_BUILT
     assert "积分: 1" in first.out
+    assert "DONE" in first.out
+    assert "CAPTURED, 20 points" in first.out
+    assert "PAYMENT_CODE_INVALID" in first.out
+    assert "CAPTURED, 15 points" in first.out
+    assert "before and after 前后: 2, 2" in first.out
     commands = await printed(server, 1)
     shown = [line for line in commands if line.startswith(SHOWING)]
     assert any("--ledger huancui --holder wang-ayi" in line for line in shown)

@@ -82,7 +82,7 @@ TERMINAL = {R.CAPTURED: {R.CAPTURED, R.REVERSED}} | {state: {state} for state in
 """Final states and what may still be seen after them."""
 PAID_AHEAD = 485
 """Points that are paid out before they came in, so that a few refunds exhaust the debt of 500."""
-LIMIT_FEN = 130
+LIMIT_FEN, MORE_FEN = 80, 40
 STOCK, MEMBER_PIECES, DAY_PIECES = 4, 2, 5
 
 
@@ -271,7 +271,7 @@ class ShopSimulation(RuleBasedStateMachine):
 
     async def _top_up(self) -> None:
         budget = await self.shop.found(K.BUDGET, "b")
-        self.limit_fen += 100
+        self.limit_fen += MORE_FEN
         await self.shop.put(budget._replace(limit_fen=self.limit_fen))
 
     async def _listed(self, kind: DocumentKind, parent: str) -> list[Any]:

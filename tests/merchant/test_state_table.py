@@ -275,8 +275,22 @@ async def outcomes(shops: Shops, state: str, *, answers_again: bool = False) -> 
 
 
 @pytest.mark.parametrize("state", TABLE)
-async def test_every_event_in_a_state_does_what_the_table_says(shop: ShopWorld, state: str) -> None:
-    assert await outcomes(Shops(shop), state) == TABLE[state]
+async def test_every_event_in_a_state_does_what_the_table_says(
+    tmp_path: pathlib.Path, sqlite_url: str, state: str
+) -> None:
+    async with shop_world(tmp_path, sqlite_url) as shop:
+        await shop.open_shop()
+        assert await outcomes(Shops(shop), state) == TABLE[state]
+
+
+@pytest.mark.postgresql
+async def test_every_event_in_every_state_does_what_the_table_says_on_postgresql(
+    tmp_path: pathlib.Path, postgresql_url: str
+) -> None:
+    async with shop_world(tmp_path, postgresql_url) as shop:
+        await shop.open_shop()
+        shops = Shops(shop)
+        assert {state: await outcomes(shops, state) for state in TABLE} == TABLE
 
 
 async def test_an_unknown_one_takes_every_event_once_the_ledger_answers_again(
