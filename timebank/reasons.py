@@ -202,10 +202,20 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.REVERSED_BEFORE_AUTHORIZATION: Meaning(
         _C.FAILED_PRECONDITION, "it was reversed before it arrived", "授权前已冲正"
     ),
-    Reason.INCOME_EXISTS: Meaning(_C.ALREADY_EXISTS, "the income's reference was used for other content", "收入凭证号已存在"),
-    Reason.BATCH_STATE: Meaning(_C.FAILED_PRECONDITION, "the settlement batch's state does not allow it", "结算批次状态不允许"),
-    Reason.SPENDING_STATE: Meaning(_C.FAILED_PRECONDITION, "the spending's state does not allow it", "支出状态不允许"),
-    Reason.RECONCILIATION_ITEM_STATE: Meaning(_C.FAILED_PRECONDITION, "the work item's state does not allow it", "对账事项状态不允许"),
+    Reason.INCOME_EXISTS: Meaning(
+        _C.ALREADY_EXISTS, "the income's reference was used for other content", "收入凭证号已存在"
+    ),
+    Reason.BATCH_STATE: Meaning(
+        _C.FAILED_PRECONDITION,
+        "the settlement batch's state does not allow it",
+        "结算批次状态不允许",
+    ),
+    Reason.SPENDING_STATE: Meaning(
+        _C.FAILED_PRECONDITION, "the spending's state does not allow it", "支出状态不允许"
+    ),
+    Reason.RECONCILIATION_ITEM_STATE: Meaning(
+        _C.FAILED_PRECONDITION, "the work item's state does not allow it", "对账事项状态不允许"
+    ),
     Reason.BATCH_CLOSED: Meaning(
         _C.FAILED_PRECONDITION, "the settlement batch is closed", "结算批次已关闭"
     ),

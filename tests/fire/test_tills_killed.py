@@ -1,4 +1,4 @@
-"""kill -9 of a server while tills sell: what a till was told is true, and nothing stays in doubt."""
+"""kill -9 of a server while tills sell: what they were told is true, and nothing stays in doubt."""
 
 import asyncio
 import pathlib

@@ -54,7 +54,9 @@ GIVES_UP = 0.3
 REFUNDS = 0.2
 PATIENCE = Repetition(attempts_max=3, pause_s=0.1, pause_max_s=0.4)
 TRUTH_S = 10.0
-LOOK_S = 0.002
+LOOK_S = 0.01
+AGAIN_S = 0.2
+"""How long a cashier waits before the same is asked for again."""
 PAGE = 1_000
 State = redemption_pb2.Redemption.State
 REFUSALS = {"OUT_OF_STOCK", "INSUFFICIENT_BALANCE", "PAYMENT_CODE_INVALID"}
@@ -314,6 +316,7 @@ class Till:
         ref, gives_up = result.merchant_ref, random.random() < GIVES_UP
         while result.verdict is TillVerdict.UNKNOWN:
             self.doubts["sale"] += 1
+            await elapse(AGAIN_S)
             if gives_up:
                 result = await self._reversed(ref)
             else:
@@ -332,13 +335,14 @@ class Till:
             if result.verdict is not TillVerdict.UNKNOWN:
                 return result
             self.doubts["reversal"] += 1
+            await elapse(AGAIN_S)
 
     async def _refunded(self, sold: TillResult) -> TillResult:
         """Gives a point back; without an answer it waits in the journal and is sent again."""
         result = await self.client.refund_for_sure(sold.merchant_ref, 1)
         while result.verdict is TillVerdict.UNKNOWN:
             self.doubts["refund"] += 1
-            await elapse(BACKOFF_S)
+            await elapse(AGAIN_S)
             result = next(iter(await self.client.catch_up()), result)
         assert result.verdict is TillVerdict.DONE, result
         return result

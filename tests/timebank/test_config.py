@@ -59,6 +59,7 @@ def test_an_option_that_was_not_given_leaves_the_value_alone() -> None:
 def test_every_setting_has_a_variable(key: str) -> None:
     default = {row[0]: row[1] for row in show_config(None, {})}[key]
     values = {"identity.mode": "development", "database.migrate": "never", "log.level": "debug"}
+    values["merchant.ledger_address"] = "ledger.internal:50051"
     text = values.get(key, default or "given")
     if key.startswith("identity.") and key.endswith("_file"):
         text = ""  # A file of identity alone would break a rule.
@@ -236,7 +237,7 @@ def test_a_configuration_never_changes() -> None:
 
 @pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: path.stem)
 def test_every_deployed_configuration_is_valid(path: pathlib.Path) -> None:
-    assert load_config(path, {}).services == ("ledger",)
+    assert load_config(path, {}).services == ("ledger", "merchant")
 
 
 def test_there_is_a_configuration_to_develop_and_one_to_produce_with() -> None:
