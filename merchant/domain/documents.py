@@ -216,6 +216,7 @@ class Done(NamedTuple):
     amount: int
     reason: str = ""
     message: str = ""
+    final: bool = False
 
 
 class Redemption(NamedTuple):
@@ -252,6 +253,8 @@ class Redemption(NamedTuple):
     budget: str = ""
     fen_per_hundred_points: int = 0
     counters: tuple[str, ...] = ()
+    counts_stock: bool = False
+    """Whether pieces of a counted stock were taken."""
     captures: tuple[Capture, ...] = ()
     pending: Pending | None = None
     done: tuple[Done, ...] = ()

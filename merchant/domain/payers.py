@@ -6,7 +6,7 @@ codes all answer PAYMENT_CODE_INVALID; only the audit log tells them apart.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from merchant.domain import pins
 from merchant.domain.documents import Card, Code, Counter, Redemption, Tries, Wallet
@@ -23,9 +23,6 @@ from merchant.domain.states import DocumentKind, Method, OfferUnit
 from merchant.domain.transactions import Transaction
 from merchant.domain.velocity import SPENT, window_of
 from timebank.errors import Reason, TimebankError
-
-if TYPE_CHECKING:
-    from merchant.domain.redemption_begin import Begin
 
 _METHODS = {
     Method.PAYMENT_CODE: pins.PaymentMethod.CODE,
@@ -133,15 +130,17 @@ def _wrong(transaction: Transaction, tries: Tries) -> None:
     transaction.put_always(Tries(tries.terminal_id, *window))
 
 
-def pin_is_wanted(transaction: Transaction, redemption: Redemption, command: Begin) -> bool:
+def pin_is_wanted(
+    transaction: Transaction, redemption: Redemption, zone: str, tiers: pins.PinTiers
+) -> bool:
     """Says whether a redemption needs its payer's PIN, by amount and by what was spent today."""
-    day = window_of("DAY", transaction.now_us, command.zone)
+    day = window_of("DAY", transaction.now_us, zone)
     spent = transaction.find(Counter, f"{SPENT}{redemption.member_id}/{day}")
     return pins.pin_is_required(
         redemption.amount if redemption.unit is OfferUnit.POINTS else 0,
         max(spent.amount, 0) if spent is not None else 0,
         _METHODS[redemption.method],
-        command.tiers,
+        tiers,
     )
 
 

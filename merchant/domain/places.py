@@ -74,7 +74,7 @@ def place_of(document: Document) -> Place:
         merchant_id = document.redemption_id.partition("/")[0]
         return Place(f"{merchant_id}/{document.batch or UNSETTLED}")
     if isinstance(document, Voucher):
-        return Place(document.member_id, document.expires_us if document.state == 1 else None)
+        return Place(document.member_id)
     if isinstance(document, Batch):
         unpaid = document.paid_us and not document.paid_fen and document.state == "CLOSED"
         parent = document.batch_id.partition("/")[0]

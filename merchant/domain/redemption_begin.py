@@ -36,6 +36,8 @@ from merchant.domain.velocity import check_controls, check_pieces
 from timebank.errors import Reason, TimebankError
 from timebank.ids import request_id_from_bytes
 
+HOLD_LIFE_US_MAX = (36 * 60 - 1) * 60_000_000
+"""The ledger's limit of 36 hours, less a minute by which its clock may be behind ours."""
 PENDING_US = 60_000_000
 """A member has a minute to confirm."""
 AMOUNT_MAX = 1_000_000
@@ -109,8 +111,13 @@ def begin(transaction: Transaction, command: Begin) -> Redemption:
         budget=merchant.budget,
         fen_per_hundred_points=merchant.fen_per_hundred_points,
     )
-    redemption = redemption._replace(counters=counters_of(transaction, redemption, command.zone))
-    wanted = bool(payer.member_id) and pin_is_wanted(transaction, redemption, command)
+    redemption = redemption._replace(
+        counters=counters_of(transaction, redemption, command.zone),
+        counts_stock=offer.stock is not None,
+    )
+    wanted = bool(payer.member_id) and pin_is_wanted(
+        transaction, redemption, command.zone, command.tiers
+    )
     if wanted and command.matched_pin is None and command.payer.method is Method.CARD:
         raise TimebankError(Reason.PIN_REQUIRED, "a card pays with its PIN only: type it")
     if wanted and command.matched_pin is not None:
@@ -303,5 +310,5 @@ def ask_ledger(transaction: Transaction, redemption: Redemption, life_us: int) -
         state=RedemptionState.UNKNOWN,
         pin_required=False,
         pending=pending,
-        expires_us=transaction.now_us + life_us,
+        expires_us=transaction.now_us + min(life_us, HOLD_LIFE_US_MAX),
     )

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from merchant.domain.business_days import business_day_of
 from merchant.domain.documents import Budget, Counter, Line, Merchant, Offer, Redemption
-from merchant.domain.states import OfferUnit, RedemptionState
+from merchant.domain.states import DocumentKind, OfferUnit, RedemptionState
 from merchant.domain.transactions import Transaction
 
 R = RedemptionState
@@ -48,7 +48,7 @@ def uses_of(redemption: Redemption | None) -> Uses:
     kept = redemption.captured - redemption.refunded
     promised = redemption.amount - redemption.captured if live else 0
     return Uses(
-        reserved_fen=fen_reserved_for(promised, rate),
+        reserved_fen=fen_reserved_for(promised + kept, rate) - fen_reserved_for(kept, rate),
         spent_fen=fen_reserved_for(kept, rate),
         pieces=redemption.quantity,
         counted=promised + kept,
@@ -66,11 +66,11 @@ def put_redemption(
     assert merchant is not None, "a redemption has a merchant"
     if (old.reserved_fen, old.spent_fen) != (new.reserved_fen, new.spent_fen):
         _move_budget(transaction, after.budget, old, new)
-    if old.pieces != new.pieces and after.offer:
+    if old.pieces != new.pieces and after.counts_stock:
         _move_stock(transaction, after.offer, new.pieces - old.pieces)
     if (old.counted, old.times) != (new.counted, new.times):
         _move_counters(transaction, after, old, new)
-    if after.captured and not after.captured_us:
+    if after.captured > (before.captured if before else 0):
         after = after._replace(captured_us=transaction.now_us)
     after = _add_lines(transaction, merchant, before, after, zone)
     transaction.put(after)
@@ -97,6 +97,7 @@ def _move_stock(transaction: Transaction, offer_id: str, pieces: int) -> None:
 
 
 def _move_counters(transaction: Transaction, after: Redemption, old: Uses, new: Uses) -> None:
+    transaction.want(*((DocumentKind.COUNTER, name) for name in after.counters))
     for counter_id in after.counters:
         counter = transaction.find(Counter, counter_id) or Counter(counter_id)
         times = new.times - old.times
@@ -121,8 +122,6 @@ def _add_lines(
     zone: str,
 ) -> Redemption:
     """Adds the lines by which a merchant is paid: what was captured, and what was given back."""
-    if after.unit is not OfferUnit.POINTS:
-        return after
     captured = after.captured - (before.captured if before else 0)
     refunded = after.refunded - (before.refunded if before else 0)
     for kind, points in (("REDEMPTION", captured), ("REFUND", -refunded)):
@@ -131,7 +130,10 @@ def _add_lines(
         day = business_day_of(
             transaction.now_us, zone=zone, cut_off_minute=merchant.cut_off_minute
         ).date
-        after = after._replace(lines=after.lines + 1, business_date=after.business_date or day)
+        after = after._replace(business_date=after.business_date or day)
+        if after.unit is not OfferUnit.POINTS:
+            continue
+        after = after._replace(lines=after.lines + 1)
         transaction.put(
             Line(
                 f"{after.redemption_id}/{after.lines}",

@@ -17,7 +17,13 @@ from merchant.domain.transactions import Transaction
 from timebank.errors import Reason
 
 R = RedemptionState
-OVER = frozenset({Reason.HOLD_EXPIRED, Reason.HOLD_RELEASED, Reason.HOLD_NOT_FOUND})
+OVER = frozenset(
+    {
+        *(Reason.HOLD_EXPIRED, Reason.HOLD_RELEASED, Reason.HOLD_NOT_FOUND),
+        # A partly captured hold that ran out is CAPTURED in the ledger.
+        Reason.ALREADY_CAPTURED,
+    }
+)
 """What the ledger says of a hold that reserves nothing any more."""
 
 
@@ -76,7 +82,8 @@ def _authorized(asked: Redemption, pending: Pending, command: Finish) -> Redempt
 
 
 def _capture(asked: Redemption, pending: Pending, command: Finish, *, over: bool) -> Redemption:
-    done = Done(pending.op_ref, Step.CAPTURE, pending.amount, command.reason, command.message)
+    said = (command.reason, command.message)
+    done = Done(pending.op_ref, Step.CAPTURE, pending.amount, *said, pending.final)
     after = asked._replace(done=(*asked.done, done))
     if over:
         return after._replace(state=R.CAPTURED if asked.captured else R.EXPIRED)

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from merchant.domain.business_days import business_day_of
 from merchant.domain.documents import Done, Merchant, Pending, Redemption
-from merchant.domain.payers import use_pin
+from merchant.domain.payers import pin_is_wanted, use_pin
+from merchant.domain.pins import PinTiers
 from merchant.domain.redemption_begin import ask_ledger, counters_of
 from merchant.domain.redemption_effects import put_redemption
 from merchant.domain.states import Method, RedemptionState, Step
@@ -21,7 +22,7 @@ from timebank.errors import Reason, TimebankError
 from timebank.ids import request_id_from_bytes
 
 R = RedemptionState
-OPS_MAX = 64
+OPS_MAX = 63
 """Captures and refunds of one redemption."""
 
 
@@ -128,6 +129,7 @@ class Confirm(NamedTuple):
     account: str = ""
     officer: str = ""
     life_us: int = 0
+    tiers: PinTiers = PinTiers()
 
 
 def find_redemption(transaction: Transaction, redemption_id: str) -> Redemption:
@@ -151,6 +153,8 @@ def move(transaction: Transaction, command: Move) -> Redemption:
     verdict = TABLE[redemption.state][command.event]
     if verdict is V.NOTHING:
         return redemption
+    if command.event is Event.EXPIRE and redemption.expires_us > transaction.now_us:
+        return redemption
     if verdict not in (V.ASK, V.AT_ONCE):
         raise refused(redemption, command.event, verdict)
     if verdict is V.AT_ONCE:
@@ -166,21 +170,24 @@ def move(transaction: Transaction, command: Move) -> Redemption:
         transaction.now_us,
     )
     return put_redemption(
-        transaction, redemption, redemption._replace(pending=pending), command.zone
+        transaction,
+        redemption,
+        redemption._replace(pending=pending, reason="", message=""),
+        command.zone,
     )
 
 
 def _done(redemption: Redemption, command: Move) -> Redemption | None:
     """Finds what was done under this op_ref already."""
     step = _STEPS[command.event]
-    known = [(item.op_ref, item.step, item.amount) for item in redemption.done]
+    known = [(item.op_ref, item.step, item.amount, item.final) for item in redemption.done]
     if redemption.pending is not None and redemption.pending.op_ref:
         pending = redemption.pending
-        known.append((pending.op_ref, pending.step, pending.amount))
-    for op_ref, of_step, amount in known:
+        known.append((pending.op_ref, pending.step, pending.amount, pending.final))
+    for op_ref, of_step, amount, final in known:
         if op_ref != command.op_ref:
             continue
-        if (of_step, amount) != (step, command.amount):
+        if (of_step, amount, final) != (step, command.amount, command.final):
             raise TimebankError(
                 Reason.MERCHANT_REF_REUSED,
                 f"op_ref {op_ref} was used for {of_step} of {amount}: give each its own",
@@ -244,7 +251,7 @@ def _check_window(transaction: Transaction, redemption: Redemption, zone: str) -
     today = business_day_of(transaction.now_us, zone=zone, cut_off_minute=cut_off).date
     if today != redemption.business_date:
         raise TimebankError(
-            Reason.REDEMPTION_STATE,
+            Reason.BATCH_CLOSED,
             f"the business day {redemption.business_date} is over: refund it instead",
             merchant_ref=redemption.merchant_ref,
         )
@@ -273,6 +280,8 @@ def confirm(transaction: Transaction, command: Confirm) -> Redemption:
     check_answered(redemption)
     verdict = TABLE[redemption.state][Event.CONFIRM]
     if verdict is V.NOTHING:
+        if command.method is Method.MERCHANT_QR and command.member_id != redemption.member_id:
+            raise refused(redemption, Event.CONFIRM, V.STATE)
         return redemption
     expired = redemption.expires_us <= transaction.now_us
     by_pin = command.method is Method.PAYMENT_CODE and redemption.pin_required
@@ -292,11 +301,18 @@ def confirm(transaction: Transaction, command: Confirm) -> Redemption:
 def _known_member(transaction: Transaction, redemption: Redemption, command: Confirm) -> Redemption:
     """A member at the merchant's QR is known only now: their own limits are looked at."""
     known = redemption._replace(member_id=command.member_id, payer_account=command.account)
+    wanted = pin_is_wanted(transaction, known, command.zone, command.tiers)
     # What the redemption counts already would count twice.
     released = redemption._replace(state=RedemptionState.EXPIRED)
     put_redemption(transaction, redemption, released, command.zone)
     known = known._replace(counters=counters_of(transaction, known, command.zone))
     put_redemption(transaction, released, known, command.zone)
+    if wanted:
+        if command.matched_pin is None:
+            raise TimebankError(
+                Reason.PIN_REQUIRED, "this much is paid with a PIN: type it and confirm again"
+            )
+        use_pin(transaction, command.member_id, command.matched_pin)
     return known
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from merchant.domain.business_days import from_us, zone_of
 from merchant.domain.documents import Control, Controls, Counter, Offer
 from merchant.domain.redemption_effects import PIECES
+from merchant.domain.states import DocumentKind
 from merchant.domain.transactions import Transaction
 from timebank.errors import Reason, TimebankError
 
@@ -46,7 +47,19 @@ def check_controls(
     if subjects["MEMBER"]:
         day = window_of("DAY", transaction.now_us, zone)
         counters.append(f"{SPENT}{subjects['MEMBER']}/{day}")
-    for control in controls.controls if controls is not None else ():
+    known = controls.controls if controls is not None else ()
+    transaction.want(
+        *(
+            (
+                DocumentKind.COUNTER,
+                f"{one.control_id}/{subjects[one.scope]}/"
+                f"{window_of(one.window, transaction.now_us, zone)}",
+            )
+            for one in known
+            if subjects.get(one.scope) and one.window != "TRANSACTION"
+        )
+    )
+    for control in known:
         subject = subjects.get(control.scope, "")
         if not subject:
             continue

@@ -16,6 +16,7 @@ from merchant.domain.redemption_begin import (
     known,
 )
 from merchant.domain.redemption_effects import put_redemption
+from merchant.domain.redemption_moves import check_answered
 from merchant.domain.states import Method, RedemptionState
 from merchant.domain.transactions import Transaction
 from timebank.errors import Reason, TimebankError
@@ -89,7 +90,10 @@ def issue_voucher(transaction: Transaction, command: IssueVoucher) -> Redemption
         budget=merchant.budget,
         fen_per_hundred_points=merchant.fen_per_hundred_points,
     )
-    redemption = redemption._replace(counters=counters_of(transaction, redemption, command.zone))
+    redemption = redemption._replace(
+        counters=counters_of(transaction, redemption, command.zone),
+        counts_stock=offer.stock is not None,
+    )
     transaction.put(
         Voucher(
             command.digest,
@@ -118,6 +122,7 @@ def collect_voucher(transaction: Transaction, command: CollectVoucher) -> Vouche
         redemption = transaction.find(Redemption, voucher.redemption_id)
     if voucher is None or redemption is None or redemption.state is RedemptionState.DECLINED:
         raise TimebankError(Reason.VOUCHER_NOT_FOUND, "no such voucher of this merchant")
+    check_answered(redemption)
     state = state_of(voucher, redemption, transaction.now_us)
     if state != ISSUED or redemption.state is not RedemptionState.CAPTURED:
         raise TimebankError(

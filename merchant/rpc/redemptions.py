@@ -212,6 +212,7 @@ class RedemptionRpcs(RedemptionReadRpcs):
             member_id=member_id,
             account=accounts.points if by_points else accounts.time,
             life_us=life_us_from_wire(0),
+            tiers=self._tiers,
         )
         return await self._confirm(programme, command, request.request_id)
 

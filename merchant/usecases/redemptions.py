@@ -15,6 +15,7 @@ from typing import NamedTuple, cast
 from merchant.domain.documents import Merchant, Redemption
 from merchant.domain.places import Key
 from merchant.domain.redemption_begin import Begin, begin, quote
+from merchant.domain.redemption_effects import RELEASED
 from merchant.domain.redemption_finish import Finish, finish
 from merchant.domain.redemption_moves import (
     Confirm,
@@ -55,6 +56,7 @@ class Redemptions:
 
     def __init__(self, programmes: Programmes) -> None:
         self._programmes = programmes
+        self._settling: set[asyncio.Future[Redemption]] = set()
 
     async def begin(
         self, programme: Programme, command: Begin, *, request_id: bytes, call: Call
@@ -164,10 +166,13 @@ class Redemptions:
         else:
             raise _unknown()
         redemption = await self.settled(programme, cast("Redemption", answer.document))
-        if redemption.state is RedemptionState.CAPTURED and not answer.replayed:
-            # Its hold ran out meanwhile: what was captured goes back now.
+        if redemption.state not in RELEASED and (answer.replayed or not redemption.reason):
+            # Its hold ran out meanwhile: what was captured goes back now, also when an earlier
+            # call did not live to do it.
             again = await carry_out(programme, rule)
             redemption = await self.settled(programme, cast("Redemption", again.document))
+        if redemption.state not in RELEASED and redemption.reason:
+            raise TimebankError(Reason(redemption.reason), redemption.message)
         return Outcome(redemption, answer.replayed)
 
     async def look(self, programme: Programme, redemption_id: str) -> Redemption:
@@ -186,7 +191,16 @@ class Redemptions:
         """
         if redemption.pending is None:
             return redemption
-        return await asyncio.shield(self._settle(programme, redemption))
+        settling = asyncio.ensure_future(self._settle(programme, redemption))
+        self._settling.add(settling)
+        settling.add_done_callback(self._settled)
+        return await asyncio.shield(settling)
+
+    def _settled(self, settling: asyncio.Future[Redemption]) -> None:
+        """Forgets what has ended; its caller may have gone away, and then nobody else looks."""
+        self._settling.discard(settling)
+        if not settling.cancelled():
+            settling.exception()
 
     async def _settle(self, programme: Programme, redemption: Redemption) -> Redemption:
         pending = redemption.pending

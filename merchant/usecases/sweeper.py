@@ -12,7 +12,7 @@ from typing import cast
 
 import structlog
 
-from merchant.domain.documents import Code, Document, Redemption, Voucher
+from merchant.domain.documents import Code, Document, Redemption
 from merchant.domain.transactions import Transaction
 from merchant.store.documents import due_documents
 from merchant.usecases.programmes import Programme, Programmes, carry_out
@@ -78,10 +78,10 @@ class Sweeper:
             if isinstance(document, Code):
                 await carry_out(programme, functools.partial(forget_code, digest=document.digest))
                 return True
-            if isinstance(document, Voucher):
-                return False
         except TimebankError as error:
             _LOG.warning("not finished yet", document=document[0], reason=error.reason.value)
+        except Exception as error:  # noqa: BLE001  # a fault of ours about one thing must not end the process
+            _LOG.error("sweeping one failed", document=document[0], exc_info=error)
         return False
 
     async def _redemption(self, programme: Programme, redemption: Redemption, now_us: int) -> bool:

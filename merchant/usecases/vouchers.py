@@ -103,6 +103,10 @@ class Vouchers:
     ) -> Shown:
         """Hands the goods out. Raises VOUCHER_NOT_FOUND, REDEMPTION_STATE."""
         digest = self.digest(programme, typed)
+        found = await self._programmes.find(programme, DocumentKind.VOUCHER, digest)
+        if found is not None:
+            # Whether it is paid may still be asked of the ledger.
+            await self._redemptions.look(programme, cast("Voucher", found).redemption_id)
         answer = await carry_out(
             programme,
             functools.partial(collect_voucher, command=CollectVoucher(digest, terminal)),
