@@ -6,6 +6,7 @@ has its key and its journal in the data directory; each run enrols it anew.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from timebank.errors import Reason, TimebankError
 
 SHOP, OFFER, TILL = "barber", "haircut", "demo"
 BACK_POINTS = 5
+WAIT_S, WAITS_MAX = 0.5, 20
+"""How long the demo waits for the shop to open."""
 Say = Callable[[str], None]
 
 
@@ -32,14 +35,8 @@ async def tell_till(connection: Connection, directory: Path, say: Say) -> bool:
     address = connection.server.removeprefix(TLS)
     merchants = MerchantClient.connect(address, ledger=LEDGER, token=connection.token, tls=tls)
     async with merchants:
-        try:
-            await merchants.get_merchant(SHOP)
-        except TimebankError as error:
-            if error.metadata.get("code") == "UNIMPLEMENTED" or (
-                error.reason is Reason.MERCHANT_NOT_FOUND
-            ):
-                return False
-            raise
+        if not await _is_open(merchants):
+            return False
         place = directory / "demo" / "till"
         terminal = f"{merchants.merchant(SHOP)}/terminals/{TILL}"
         code = await _enrolment_code(merchants, terminal)
@@ -58,6 +55,22 @@ async def tell_till(connection: Connection, directory: Path, say: Say) -> bool:
             await _sell(merchants, till, say)
         await _tell_budget(merchants, say)
     return True
+
+
+async def _is_open(merchants: MerchantClient) -> bool:
+    """Waits for the shop, which opens after the city is loaded; False: there will be none."""
+    for _ in range(WAITS_MAX):
+        try:
+            await merchants.get_merchant(SHOP)
+        except TimebankError as error:
+            if error.metadata.get("code") == "UNIMPLEMENTED":
+                return False
+            if error.reason is not Reason.MERCHANT_NOT_FOUND:
+                raise
+            await asyncio.sleep(WAIT_S)
+        else:
+            return True
+    return False
 
 
 async def _enrolment_code(merchants: MerchantClient, terminal: str) -> str:

@@ -54,7 +54,8 @@ GIVES_UP = 0.3
 REFUNDS = 0.2
 PATIENCE = Repetition(attempts_max=3, pause_s=0.1, pause_max_s=0.4)
 TRUTH_S = 10.0
-LOOK_S = 0.01
+LOOK_S = 0.002
+IN_FLIGHT_MIN = 4
 AGAIN_S = 0.2
 """How long a cashier waits before the same is asked for again."""
 PAGE = 1_000
@@ -126,11 +127,16 @@ class Shop:
         """How many sales came to an end for their tills."""
         return sum(len(till.told) for till in self.tills)
 
+    @property
+    def in_flight(self) -> int:
+        """How many tills wait for the first answer about a sale."""
+        return sum(till.is_waiting for till in self.tills)
+
     async def sold(self, count: int) -> None:
-        """Returns when so many more sales came to their end."""
+        """Returns when so many more sales came to their end, and others are under way."""
         enough = self.count() + count
         async with asyncio.timeout(GIVE_UP_S):
-            while self.count() < enough:
+            while self.count() < enough or self.in_flight < IN_FLIGHT_MIN:
                 for till in self.tills:
                     assert not till.task or not till.task.done(), till.task
                 await elapse(LOOK_S)
@@ -249,6 +255,7 @@ class Till:
         first = int(self._id[1:]) * BUYERS
         self._buyers = [f"m-{number}" for number in range(first, first + BUYERS)]
         self._stopping = False
+        self.is_waiting = False
         self.client = self._connected()
         self.task: asyncio.Task[None] | None = None
         self.told: dict[str, TillResult] = {}
@@ -286,6 +293,7 @@ class Till:
 
     async def die(self) -> None:
         """Ends in the middle of whatever it does."""
+        self.is_waiting = False
         if self.task is not None:
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
@@ -312,7 +320,9 @@ class Till:
             quantity=random.randint(1, 2),
             payment_code=await self._code(),
         )
+        self.is_waiting = True
         result = await self.client.redeem_for_sure(purchase)
+        self.is_waiting = False
         ref, gives_up = result.merchant_ref, random.random() < GIVES_UP
         while result.verdict is TillVerdict.UNKNOWN:
             self.doubts["sale"] += 1

@@ -16,7 +16,7 @@ from timebank.ledger.v1 import hours_service_pb2
 MEMBERS = tuple(f"m-{number}" for number in range(260))
 JUDGED = 200
 RECORDS_MAX = 40
-CORRECTIONS = 900
+CORRECTIONS = 500
 BATCH = 300
 FIRST_US = us_at(2026, 1, 10)
 NATIONAL_HOURS = (100, 300, 600, 1000)
@@ -47,7 +47,7 @@ class Village:
 
     def item(self, name: str, day: int, old: str = "") -> hours_service_pb2.SubmitRecordItem:
         """A service of some minutes of a day, instead of an old record where one is named."""
-        minutes = self.chance.randrange(1, 24 * 60 + 1)
+        minutes = self.chance.randrange(10 * 60, 24 * 60 + 1)
         record_id = f"r-{len(self.standing)}-{new_id()}"
         supersedes = self.city.record_name(old) if old else ""
         record = self.city.record(

@@ -164,10 +164,8 @@ OPEN_REFUSALS: tuple[Refusal, ...] = (
 
 def _changes(method: str) -> tuple[Refusal, ...]:
     """The refusals that every change of an account has."""
-    operator_only = method == LIMITS
-    caller = SERVICE_CALLER if operator_only else MEMBER_CALLER
     return (
-        Refusal(method, R.SCOPE_MISSING, "caller", lambda s: s.call(method, caller=caller)),
+        Refusal(method, R.SCOPE_MISSING, "caller", lambda s: s.call(method, caller=MEMBER_CALLER)),
         Refusal(method, V, "bad name", lambda s: s.call(method, name="accounts/a")),
         Refusal(method, V, "bad etag", lambda s: changed(s, method, "bob", etag="x")),
         Refusal(method, V, "long etag", lambda s: changed(s, method, "bob", etag="9" * 19)),

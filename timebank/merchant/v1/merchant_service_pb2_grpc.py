@@ -195,7 +195,7 @@ class MerchantServiceServicer(object):
 
     def UpdateMerchant(self, request, context):
         """Changes display_name, category, fen_per_hundred_points, cut_off_minute, budget or debt_points_max. A rate binds
-        the batches that are closed from then on, a cut-off the business days that begin from then on.
+        the batches that are closed from then on, a cut-off holds at once: a day that is over by it is over.
         Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE,
         BUDGET_NOT_FOUND, ETAG_MISMATCH, OUTCOME_UNKNOWN.
         """

@@ -56,7 +56,7 @@ class MerchantServiceStub:
         timebank.merchant.v1.merchant_pb2.Merchant,
     ]
     """Changes display_name, category, fen_per_hundred_points, cut_off_minute, budget or debt_points_max. A rate binds
-    the batches that are closed from then on, a cut-off the business days that begin from then on.
+    the batches that are closed from then on, a cut-off holds at once: a day that is over by it is over.
     Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE,
     BUDGET_NOT_FOUND, ETAG_MISMATCH, OUTCOME_UNKNOWN.
     """
@@ -271,7 +271,7 @@ class MerchantServiceAsyncStub:
         timebank.merchant.v1.merchant_pb2.Merchant,
     ]
     """Changes display_name, category, fen_per_hundred_points, cut_off_minute, budget or debt_points_max. A rate binds
-    the batches that are closed from then on, a cut-off the business days that begin from then on.
+    the batches that are closed from then on, a cut-off holds at once: a day that is over by it is over.
     Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE,
     BUDGET_NOT_FOUND, ETAG_MISMATCH, OUTCOME_UNKNOWN.
     """
@@ -494,7 +494,7 @@ class MerchantServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.merchant.v1.merchant_pb2.Merchant, collections.abc.Awaitable[timebank.merchant.v1.merchant_pb2.Merchant]]:
         """Changes display_name, category, fen_per_hundred_points, cut_off_minute, budget or debt_points_max. A rate binds
-        the batches that are closed from then on, a cut-off the business days that begin from then on.
+        the batches that are closed from then on, a cut-off holds at once: a day that is over by it is over.
         Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE,
         BUDGET_NOT_FOUND, ETAG_MISMATCH, OUTCOME_UNKNOWN.
         """
