@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import grpc.aio
 
-from merchant.domain.documents import Redemption
+from merchant.domain.documents import Line, Redemption
 from merchant.domain.states import DocumentKind
-from merchant.names import merchant_from_name, redemption_from_name
+from merchant.names import invalid, merchant_from_name, redemption_from_name
 from merchant.rpc.vouchers import VoucherRpcs
 from merchant.usecases.programmes import Programme, Programmes
 from merchant.usecases.redemptions import Outcome, Redemptions, redemption_id_of
@@ -21,6 +21,8 @@ from timebank.errors import Reason, TimebankError
 from timebank.merchant.v1 import redemption_pb2, redemption_service_pb2
 from timebank.paging import page_number, page_size_of, page_token
 
+PAGES_LOOKED_AT = 20
+"""A call reads so many pages at most: a page may have fewer rows than wanted, and a next one."""
 Context = grpc.aio.ServicerContext[Any, Any]
 SEES_MEMBERS = frozenset(
     {PrincipalKind.OPERATOR, PrincipalKind.AUDITOR, PrincipalKind.SERVICE, PrincipalKind.OFFICER}
@@ -48,7 +50,7 @@ class RedemptionReadRpcs(VoucherRpcs):
         programme, redemption_id = await self._redemption_id(request.name)
         await self._find(programme, redemption_id)
         found = await self._redemptions.look(programme, redemption_id)
-        return self._answer(programme, Outcome(found))
+        return self._answer(programme, Outcome(await self._with_batch(programme, found)))
 
     async def LookupRedemption(
         self, request: redemption_service_pb2.LookupRedemptionRequest, context: Context
@@ -57,9 +59,16 @@ class RedemptionReadRpcs(VoucherRpcs):
         programme, merchant_id = await self._merchant(request.parent)
         merchant_ref = merchant_ref_from_wire(request.merchant_ref)
         redemption_id = redemption_id_of(merchant_id, merchant_ref)
-        return self._answer(
-            programme, Outcome(await self._redemptions.look(programme, redemption_id))
-        )
+        found = await self._redemptions.look(programme, redemption_id)
+        return self._answer(programme, Outcome(await self._with_batch(programme, found)))
+
+    async def _with_batch(self, programme: Programme, redemption: Redemption) -> Redemption:
+        """Tells the batch that settled a redemption, which its first line knows."""
+        if not redemption.lines:
+            return redemption
+        name = f"{redemption.redemption_id}/1"
+        line = cast("Line | None", await self._programmes.find(programme, DocumentKind.LINE, name))
+        return redemption._replace(batch=line.batch if line is not None else "")
 
     async def ListRedemptions(
         self, request: redemption_service_pb2.ListRedemptionsRequest, context: Context
@@ -67,14 +76,16 @@ class RedemptionReadRpcs(VoucherRpcs):
         """Lists redemptions, newest first."""
         programme, merchant_id = await self._merchant(request.parent)
         principal, size = current_principal(), page_size_of(request.page_size)
+        if request.batch:
+            raise invalid("batch", "not built yet: read the batch's file, or LookupRedemption")
         member = request.member
         if principal.kind is PrincipalKind.MEMBER:
             member = f"ledgers/{programme.ledger_id}/members/{principal.id}"
-        filters = (request.state, request.business_date, request.terminal, member, request.batch)
+        filters = (request.state, request.business_date, request.terminal, member)
         key = ("redemptions", request.parent, *filters)
         before = page_number(request.page_token, *key, first=-1)
         found: list[redemption_pb2.Redemption] = []
-        while len(found) <= size:
+        for _ in range(PAGES_LOOKED_AT):
             rows = await self._programmes.listed(
                 programme,
                 DocumentKind.REDEMPTION,
@@ -94,8 +105,10 @@ class RedemptionReadRpcs(VoucherRpcs):
                     found.append(message)
                 before = sequence
             if len(rows) <= size:
-                break
-        return redemption_service_pb2.ListRedemptionsResponse(redemptions=found)
+                return redemption_service_pb2.ListRedemptionsResponse(redemptions=found)
+        return redemption_service_pb2.ListRedemptionsResponse(
+            redemptions=found, next_page_token=page_token(str(before), *key)
+        )
 
     # Who asks, and for what.
 
@@ -145,13 +158,12 @@ def check_merchant(principal: Principal, merchant_id: str) -> None:
 
 
 def _matches(message: redemption_pb2.Redemption, member: str, filters: tuple[Any, ...]) -> bool:
-    state, business_date, terminal, wanted_member, batch = filters
+    state, business_date, terminal, wanted_member = filters
     return (
         (not state or message.state == state)
         and (not business_date or message.business_date == business_date)
         and (not terminal or message.terminal == terminal)
         and (not wanted_member or member == wanted_member)
-        and (not batch or message.batch == batch)
     )
 
 

@@ -25,6 +25,8 @@ from timebank.paging import page_number, page_size_of, page_token
 
 Context = grpc.aio.ServicerContext[Any, Any]
 QR_SCALE = 8
+PAGES_LOOKED_AT = 20
+"""A call reads so many pages at most: a page may have fewer rows than wanted, and a next one."""
 
 
 class WalletRpcs(RedemptionServiceServicer):
@@ -111,7 +113,7 @@ class WalletRpcs(RedemptionServiceServicer):
         key = ("cards", request.parent, member, request.state)
         after = page_number(request.page_token, *key, first=-1)
         found: list[redemption_pb2.Card] = []
-        while True:
+        for _ in range(PAGES_LOOKED_AT):
             rows = await self._programmes.listed(
                 programme, DocumentKind.CARD, "", after=after, limit=size + 1
             )
@@ -126,6 +128,9 @@ class WalletRpcs(RedemptionServiceServicer):
                 after = sequence
             if len(rows) <= size:
                 return redemption_service_pb2.ListCardsResponse(cards=found)
+        return redemption_service_pb2.ListCardsResponse(
+            cards=found, next_page_token=page_token(str(after), *key)
+        )
 
     async def _member(self, name: str) -> tuple[Programme, str]:
         ledger_id, member_id = member_from_name(name, "name")

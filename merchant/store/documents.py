@@ -133,13 +133,24 @@ async def find_document(
 
 
 async def due_documents(
-    reader: AsyncEngine, ledger_no: int, now_us: int, *, limit: int
+    reader: AsyncEngine,
+    ledger_no: int,
+    now_us: int,
+    *,
+    kinds: Sequence[DocumentKind],
+    limit: int,
 ) -> list[Document]:
-    """Lists what is due, most overdue first."""
+    """Lists what is due of some kinds, most overdue first: who ends one kind is not kept from it by
+    others that cannot be ended yet.
+    """
     table = schema.documents
     query = (
         select(table.c.kind, table.c.body)
-        .where(table.c.ledger_no == ledger_no, table.c.due_us <= now_us)
+        .where(
+            table.c.ledger_no == ledger_no,
+            table.c.due_us <= now_us,
+            table.c.kind.in_([int(kind) for kind in kinds]),
+        )
         .order_by(table.c.due_us)
         .limit(limit)
     )

@@ -1,8 +1,8 @@
 """Tables of the merchant service. Every key starts with the ledger, as in the ledger's own tables.
 
 `documents` hold all that the service knows; what they are found by stands in columns, the rest in
-the body. `sequence` is the place of a document in its list, given when it is first written. Times
-are microseconds since 1970 UTC.
+the body. `sequence` is the place of a document in its list, given when it is first written.
+`requests` are what was asked, kept for ever. Times are microseconds since 1970 UTC.
 """
 
 from sqlalchemy import (
@@ -73,7 +73,5 @@ requests = Table(
     Column("error", LargeBinary),
     Column("asked_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("ledger_no", "request_key"),
-    # Finds the requests that are old enough to be forgotten.
-    Index("merchant_requests_by_time", "ledger_no", "asked_us"),
     sqlite_with_rowid=False,
 )

@@ -24,7 +24,7 @@ DAYS_MAX = 31
 """Days of one merchant that a round closes; the next round goes on."""
 MERCHANTS_PAGE = 500
 DUE_MAX = 1_000
-"""Documents that are due, of which the closer takes its own."""
+_KINDS = (DocumentKind.BATCH, DocumentKind.INCOME, DocumentKind.SPENDING)
 OPEN_US = 10_000_000
 """A question is left to its own caller for so long."""
 
@@ -84,7 +84,9 @@ class Closer:
     async def _finish_due(self, programme: Programme) -> None:
         since_us = self._programmes.clock.now_us() - OPEN_US
         reader, ledger_no = self._programmes.databases.reader, programme.ledger_no
-        for document in await due_documents(reader, ledger_no, since_us, limit=DUE_MAX):
+        for document in await due_documents(
+            reader, ledger_no, since_us, kinds=_KINDS, limit=DUE_MAX
+        ):
             try:
                 await self._finish(programme, document)
             except TimebankError as error:

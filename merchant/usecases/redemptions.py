@@ -12,6 +12,8 @@ import functools
 import hashlib
 from typing import NamedTuple, cast
 
+import structlog
+
 from merchant.domain.documents import Merchant, Redemption
 from merchant.domain.places import Key
 from merchant.domain.redemption_begin import Begin, begin, quote
@@ -34,6 +36,7 @@ from timebank.auth import Call
 from timebank.errors import Reason, TimebankError
 
 K = DocumentKind
+_LOG = structlog.get_logger("merchant.redemptions")
 ATTEMPTS_MAX = 3
 """Times that a move waits for an earlier question to be answered."""
 
@@ -199,8 +202,9 @@ class Redemptions:
     def _settled(self, settling: asyncio.Future[Redemption]) -> None:
         """Forgets what has ended; its caller may have gone away, and then nobody else looks."""
         self._settling.discard(settling)
-        if not settling.cancelled():
-            settling.exception()
+        fault = None if settling.cancelled() else settling.exception()
+        if fault is not None and not isinstance(fault, TimebankError):
+            _LOG.error("settling failed", exc_info=fault)
 
     async def _settle(self, programme: Programme, redemption: Redemption) -> Redemption:
         pending = redemption.pending

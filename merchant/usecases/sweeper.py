@@ -13,6 +13,7 @@ from typing import cast
 import structlog
 
 from merchant.domain.documents import Code, Document, Redemption
+from merchant.domain.states import DocumentKind
 from merchant.domain.transactions import Transaction
 from merchant.store.documents import due_documents
 from merchant.usecases.programmes import Programme, Programmes, carry_out
@@ -21,7 +22,7 @@ from timebank.errors import TimebankError
 
 _LOG = structlog.get_logger("merchant.sweeper")
 ROUND_MAX = 200
-"""Documents of one round; the next one follows at once when there were as many."""
+"""Documents of a kind in one round; the next one follows at once when as many were ended."""
 TOGETHER = 16
 OPEN_US = 2_000_000
 """A question is left to its own caller for so long."""
@@ -58,9 +59,10 @@ class Sweeper:
 
     async def _sweep(self, programme: Programme) -> int:
         now_us = self._programmes.clock.now_us()
-        due = await due_documents(
-            self._programmes.databases.reader, programme.ledger_no, now_us, limit=ROUND_MAX
-        )
+        reader, ledger_no = self._programmes.databases.reader, programme.ledger_no
+        due: list[Document] = []
+        for kind in (DocumentKind.REDEMPTION, DocumentKind.CODE):
+            due += await due_documents(reader, ledger_no, now_us, kinds=(kind,), limit=ROUND_MAX)
         gate = asyncio.Semaphore(TOGETHER)
 
         async def one(document: Document) -> bool:

@@ -1,8 +1,10 @@
 """Redemptions: one true answer, points once, stock and budget in step."""
 
+from merchant.domain.documents import Income
 from merchant.domain.redemption_moves import Event
 from merchant.domain.states import DocumentKind, RedemptionState
-from tests.merchant.shops import GOODS, ShopWorld, reason_of
+from merchant.usecases.sweeper import ROUND_MAX, Sweeper
+from tests.merchant.shops import GOODS, MINUTE_US, ShopWorld, reason_of
 from timebank.errors import Reason
 
 R = RedemptionState
@@ -80,3 +82,12 @@ async def test_what_the_member_does_not_have_is_declined_and_released(shop: Shop
     assert await reason_of(shop.sell("poor")) is Reason.INSUFFICIENT_BALANCE
     budget = await shop.found(K.BUDGET, "b")
     assert (budget.reserved_fen, budget.spent_fen) == (0, 0)
+
+
+async def test_what_cannot_be_ended_yet_keeps_the_sweeper_from_nothing(shop: ShopWorld) -> None:
+    waiting = Income("i", 1, 100, "", "", "", 1)
+    await shop.put(*(waiting._replace(income_id=f"i-{number}") for number in range(ROUND_MAX)))
+    held = await shop.sell("wang", redeems=False)
+    shop.world.clock.advance(us=16 * MINUTE_US)
+    await Sweeper(shop.programmes, shop.redemptions, interval_s=1).sweep()
+    assert (await shop.found(K.REDEMPTION, held.redemption_id)).state is R.EXPIRED
