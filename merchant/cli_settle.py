@@ -256,6 +256,7 @@ def _check_totals(found: SettlementFile, batch: BatchView) -> None:
         ("sequence", batch.sequence, found.header.sequence),
         ("line_count", batch.line_count, found.totals.line_count),
         ("net_points", batch.net_points, found.totals.points),
+        ("net_minutes", batch.net_minutes, found.totals.minutes),
         ("net_fen", batch.net_fen, found.totals.fen),
     ]
     for field, expected, got in pairs:

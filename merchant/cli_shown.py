@@ -201,6 +201,7 @@ def batch_table(batch: BatchView) -> Table:
         "Redeemed 兑换": f"{batch.redeemed_points:,} points 积分",
         "Refunded 退回": f"{batch.refunded_points:,} points 积分",
         "Net 净额": f"{batch.net_points:,} points 积分 = {yuan(batch.net_fen)}",
+        "Time 时间币": f"{batch.net_minutes:,} minutes 分钟" if batch.net_minutes else "",
         "Paid 已付": yuan(batch.paid_fen) if batch.paid_fen else "",
         "Invoice 发票号": batch.invoice_number,
         "File SHA-256 文件": batch.file_sha256,

@@ -18,6 +18,7 @@ from merchant.domain.redemption_finish import shares_of_refund
 from merchant.domain.states import OfferUnit, Step
 from timebank.client import (
     AccountKind,
+    AccountState,
     CaptureHold,
     Command,
     CreateHold,
@@ -31,7 +32,7 @@ from timebank.client import (
     move,
 )
 from timebank.client.calls import Caller
-from timebank.errors import MEANINGS, TimebankError
+from timebank.errors import MEANINGS, Reason, TimebankError
 
 TIMEOUT_S = 5.0
 """How long one question waits; the sweeper asks again."""
@@ -39,6 +40,10 @@ _UNKNOWN_STATUSES = frozenset(
     {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED"}
 )
 """Statuses that say nothing about whether a question was carried out, or that it was not yet."""
+_ENDED = {
+    AccountState.FROZEN: Reason.ACCOUNT_FROZEN,
+    AccountState.CLOSED: Reason.ACCOUNT_CLOSED,
+}
 _UNITS = {OfferUnit.POINTS: Unit.POINTS, OfferUnit.TIME: Unit.TIME}
 
 
@@ -80,6 +85,10 @@ class Ledger:
         member = await self.client.get_member(member_id)
         return Accounts(member.points_account, member.time_account)
 
+    async def home_unit(self, member_id: str) -> str:
+        """Gives the unit that a member belongs to, empty for none. Raises MEMBER_NOT_FOUND."""
+        return (await self.client.get_member(member_id)).home_unit or ""
+
     async def open_merchant(self, merchant_id: str, debt_points_max: int) -> Accounts:
         """Opens the accounts of a merchant, or finds them. Its POINTS may fall below zero by what
         is refunded after a settlement.
@@ -96,6 +105,26 @@ class Ledger:
             )
             names.append(account.name)
         return Accounts(*names)
+
+    async def check_pays(self, account: str, amount: int) -> None:
+        """Refuses what an account cannot pay now. Raises ACCOUNT_FROZEN, ACCOUNT_CLOSED,
+        INSUFFICIENT_BALANCE, LedgerUnavailable.
+        """
+        try:
+            found = await self.client.get_account(account)
+        except TimebankError as error:
+            if MEANINGS[error.reason].status.name in _UNKNOWN_STATUSES:
+                raise LedgerUnavailable(error.message) from error
+            raise
+        reason = _ENDED.get(found.state)
+        if reason is not None:
+            raise TimebankError(reason, f"the member's account is {found.state}")
+        if found.available < amount:
+            raise TimebankError(
+                Reason.INSUFFICIENT_BALANCE,
+                f"{found.available} are available, this costs {amount}",
+                available=found.available,
+            )
 
     async def ask(self, redemption: Redemption, merchant: Accounts) -> Said:
         """Asks what is open for a redemption. Raises LedgerUnavailable."""

@@ -8,6 +8,7 @@ text is one that does not hold.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -19,7 +20,10 @@ from timebank.errors import Reason, TimebankError
 LEDGER_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _ID = re.compile(r"[a-z0-9-]{1,64}")
 _NEW_ID = re.compile(r"[a-z0-9-]{1,40}")
+_PERSON = re.compile(r"[\x21-\x7e]{0,80}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
+NAMES_KEPT = 4_096
+"""Names of one form that are remembered as read: tills and offers come again and again."""
 NO_VERSION = -1
 """The version of an etag that is none of ours: it holds for no document."""
 ALL = "-"
@@ -195,12 +199,22 @@ def text_of(field: str, text: str, characters_max: int, *, characters_min: int =
     """Reads one line of text. Raises VALIDATION_FAILED for one that is blank though it must not
     be, too long, or has characters that cannot be seen.
     """
-    seen = all(unicodedata.category(character) not in _UNSEEN for character in text[:4_096])
+    # Nothing printable is unseen, but a wide space is seen and not printable.
+    seen = text.isprintable() or all(
+        unicodedata.category(character) not in _UNSEEN for character in text[:4_096]
+    )
     if not seen or not characters_min <= len(text) <= characters_max:
         length = f"{characters_min} to {characters_max}"
         raise invalid(field, f"expected {length} characters that can be seen, got {len(text)}")
     if characters_min and not text.strip():
         raise invalid(field, "expected more than spaces")
+    return text
+
+
+def person_of(field: str, text: str) -> str:
+    """Reads the id of somebody, empty for nobody. Raises VALIDATION_FAILED."""
+    if not _PERSON.fullmatch(text):
+        raise invalid(field, "expected at most 80 visible ASCII characters")
     return text
 
 
@@ -230,6 +244,7 @@ def us_to_wire(time_us: int) -> Timestamp:
     return Timestamp(seconds=seconds, nanos=us * 1_000)
 
 
+@functools.lru_cache(maxsize=NAMES_KEPT)
 def _under_ledger(name: str, collection: str, field: str) -> tuple[str, str]:
     parts = name.split("/", 4)
     if (
@@ -242,6 +257,7 @@ def _under_ledger(name: str, collection: str, field: str) -> tuple[str, str]:
     return parts[1], parts[3]
 
 
+@functools.lru_cache(maxsize=NAMES_KEPT)
 def _under_merchant(name: str, collection: str, field: str) -> tuple[str, str, str]:
     parts = name.split("/", 6)
     if (

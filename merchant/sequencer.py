@@ -1,18 +1,20 @@
 """The ordered writer of one programme: queue, group commit, answers.
 
 All writes of the merchant service pass here. Concurrent requests queue and are taken as one batch
-when the previous commit ends; no timer, so a lone request does not wait. A batch is one
-transaction: lock the programme's row, look up what earlier requests of the same keys got, load the
-documents that the rules ask for, run the rules in order, write, commit. What is kept in memory
-between batches counts only while the programme's row is the one that this process wrote last, so
-any number of processes may share a programme on PostgreSQL. When the outcome of a commit is
-unknown, the memory is dropped and the batch is carried out again under the lock: what it had
-committed is found by its requests' keys, and rules without a key change nothing the second time.
+when the previous commit ends; a lone request does not wait. A batch is one transaction: lock the
+programme's row, look up what earlier requests of the same keys got, load the documents that the
+rules ask for, run the rules in order, write, commit. What is kept in memory between batches counts
+only while the programme's row is the one that this process wrote last, so any number of processes
+may share a programme on PostgreSQL. When the outcome of a commit is unknown, the memory is dropped
+and the batch is carried out again under the lock: what it had committed is found by its requests'
+keys, and rules without a key change nothing the second time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ import structlog
 from merchant.domain.documents import Document
 from merchant.domain.places import Key, key_of
 from merchant.domain.transactions import NotLoaded, State, Transaction
+from merchant.metrics import Committed, changes_of
 from merchant.store.documents import Asked, Programme, load, open_batch, store
 from timebank.clock import Clock
 from timebank.database.sessions import UnknownCommit, WriterSession
@@ -33,8 +36,10 @@ _LOG = structlog.get_logger("merchant.sequencer")
 BATCH_MAX = 500
 """Requests of one transaction."""
 QUEUE_MAX = 20_000
-QUIET_PASSES = 3
-"""Passes of the event loop without a new request after which a batch is taken."""
+QUIET_S = 0.001
+"""Time without a new request after which a batch is taken."""
+GATHER_S = 0.010
+"""How long requests are gathered at most."""
 ARRIVED_ENOUGH = 32
 """Requests for which a batch waits no longer: the others travel while it is committed."""
 KEPT_MAX = 20_000
@@ -58,6 +63,8 @@ class Request(NamedTuple):
     fingerprint: bytes = b""
     hints: tuple[Key, ...] = ()
     """Documents that the rule is sure to ask for."""
+    remembers: bool = True
+    """False for a question before the request itself: the key is looked up, and kept for later."""
 
 
 class Answer(NamedTuple):
@@ -96,7 +103,9 @@ class Sequencer:
         session: WriterSession,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
+        observer: Callable[[Committed], None] | None = None,
     ) -> None:
+        self._observer = observer
         self._ledger_no = ledger_no
         self._ledger_id = ledger_id
         self._session = session
@@ -105,6 +114,7 @@ class Sequencer:
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self._alone = True
         self._stopped = asyncio.Event()
         self._kept: dict[Key, Document | None] = {}
         self._kept_places: dict[Key, int] = {}
@@ -136,6 +146,7 @@ class Sequencer:
                     await self._wake.wait()
                 await self._let_arrive()
                 count = min(len(self._queue), BATCH_MAX)
+                self._alone = count == 1
                 await self._commit([self._queue.popleft() for _ in range(count)])
         finally:
             self._closing = True
@@ -146,14 +157,17 @@ class Sequencer:
             self._stopped.set()
 
     async def _let_arrive(self) -> None:
-        """Lets requests that have reached the process join the queue: the loop accepts one call a
-        pass, and taking the first few at once would make many small batches of what can be one.
+        """Lets requests that are on their way join the queue: they arrive one by one, and taking
+        the first few at once would make many small batches of what can be one. Who is alone goes
+        on at once.
         """
-        quiet = 0
-        while quiet < QUIET_PASSES and len(self._queue) < ARRIVED_ENOUGH:
+        if self._alone and len(self._queue) == 1:
+            return
+        end_s = time.monotonic() + GATHER_S
+        before = 0
+        while before < len(self._queue) < ARRIVED_ENOUGH and time.monotonic() < end_s:
             before = len(self._queue)
-            await asyncio.sleep(0)
-            quiet = quiet + 1 if len(self._queue) == before else 0
+            await asyncio.sleep(QUIET_S)
 
     async def close(self) -> None:
         """Lets what is queued finish, then stops."""
@@ -185,6 +199,7 @@ class Sequencer:
                 waiting.future.set_result(outcome)
 
     async def _carry_out(self, taken: list[_Waiting]) -> list[Answer | Exception]:
+        started_s = asyncio.get_running_loop().time()
         for _ in range(UNKNOWN_COMMITS_MAX):
             batch = _Batch(taken)
             try:
@@ -197,11 +212,23 @@ class Sequencer:
                 self._forget()
                 await self._session.rollback()
                 raise
+            self._observe(batch, started_s)
             return batch.outcomes
         raise TimebankError(
             Reason.DATABASE_UNAVAILABLE,
             "the outcome of the write is not known: repeat it with the same request id",
         )
+
+    def _observe(self, batch: _Batch, started_s: float) -> None:
+        """Tells the observer of a batch; a fault of it must not make committed requests fail."""
+        if self._observer is None:
+            return
+        seconds = asyncio.get_running_loop().time() - started_s
+        changes = changes_of(batch.state.before, batch.state.changed)
+        try:
+            self._observer(Committed(len(batch.waiting), len(self._queue), seconds, changes))
+        except Exception as error:  # noqa: BLE001  # likewise: it is logged, and the answers go out
+            _LOG.error("observing a batch failed", exc_info=error)
 
     async def _transact(self, batch: _Batch) -> None:
         keys = [item.request.key for item in batch.waiting if item.request.key]
@@ -226,7 +253,12 @@ class Sequencer:
         await self._session.run(self._ledger_no, written, commit=True)
         self._kept_at = head
         if len(self._kept) > KEPT_MAX:
-            self._forget()
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        for key in list(itertools.islice(self._kept, KEPT_MAX // 2)):
+            del self._kept[key]
+            self._kept_places.pop(key, None)
 
     def _forget(self) -> None:
         self._kept, self._kept_places, self._kept_at = {}, {}, None
@@ -301,7 +333,7 @@ class Sequencer:
     def _remember(
         batch: _Batch, request: Request, document: Document | None, error: TimebankError | None
     ) -> None:
-        if not request.key:
+        if not request.key or not request.remembers:
             return
         if error is not None and not _is_stored(error):
             return

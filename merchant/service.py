@@ -11,12 +11,15 @@ from starlette.routing import Route
 
 from merchant.domain.pins import PinTiers, check_tiers
 from merchant.ledger_client import Ledger
+from merchant.metrics import MerchantMetricFamilies
 from merchant.money_client import Money
+from merchant.rpc.audited import audit
 from merchant.rpc.fund import FundRpcs
 from merchant.rpc.merchants import MerchantRpcs
 from merchant.rpc.redemptions import RedemptionRpcs
 from merchant.rpc.settlements import SettlementRpcs
 from merchant.sample_client import load_in_background
+from merchant.usecases.audit_trail import AuditTrail
 from merchant.usecases.batch_files import SIGNER_LABEL, BatchFiles, settlement_signer
 from merchant.usecases.closer import Closer
 from merchant.usecases.fund import Fund
@@ -65,12 +68,14 @@ async def register(runtime: Runtime) -> None:
     runtime.on_drain(databases.close)
     await prepare(databases, ["merchant"], mode=config.merchant_database.migrate)
     secret_keys = SecretKeys.open(config.keys.directory)
+    metrics = MerchantMetricFamilies(runtime.registry)
     programmes = Programmes(
         databases,
         clock=runtime.clock,
         random_bytes=runtime.random_bytes,
         ledger_of=_ledgers(runtime, settings),
         spawn=runtime.spawn,
+        metrics=metrics,
     )
     runtime.on_drain(programmes.close)
     tills = Tills(programmes, key=secret_keys.key(DIGEST_KEY))
@@ -80,11 +85,14 @@ async def register(runtime: Runtime) -> None:
     redemptions = Redemptions(programmes)
     vouchers = Vouchers(programmes, redemptions, key=secret_keys.key(DIGEST_KEY))
     merchants = MerchantRpcs(merchants=Merchants(programmes), tills=tills)
+    trail = AuditTrail(runtime.logger, wallets, metrics)
+    audit(merchants, trail)
     runtime.add_service(
         f"{PACKAGE}.MerchantService",
         lambda to: add_MerchantServiceServicer_to_server(merchants, to),
     )
     rpcs = RedemptionRpcs(programmes, redemptions, wallets, vouchers, tills, tiers_of(settings))
+    audit(rpcs, trail)
     runtime.add_service(
         f"{PACKAGE}.RedemptionService",
         lambda to: add_RedemptionServiceServicer_to_server(rpcs, to),

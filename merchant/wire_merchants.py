@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from merchant.domain.business_days import parse_date
+from merchant.domain.calendars import DATE_FIELD
 from merchant.domain.documents import Control, Merchant, Offer, Terminal
 from merchant.domain.merchant_rules import DEBT_POINTS_DEFAULT, Changes, Terms
 from merchant.domain.offer_rules import Content
@@ -93,6 +95,14 @@ def _time(field: str) -> Reader[Any]:
     return read
 
 
+def _date(field: str) -> Reader[Any]:
+    def read(message: Any, path: str) -> str:
+        text: str = getattr(message, field)
+        return parse_date(path, text).isoformat() if text else ""
+
+    return read
+
+
 def _budget(message: merchant_pb2.Merchant, path: str) -> str:
     """Reads the id of the budget; see check_budget for its ledger."""
     return budget_from_name(message.budget, path)[1] if message.budget else ""
@@ -124,6 +134,8 @@ MERCHANT_FIELDS: dict[str, tuple[str, Reader[merchant_pb2.Merchant]]] = {
     "debt_points_max": ("debt_points_max", _optional("debt_points_max", DEBT_POINTS_DEFAULT)),
 }
 """Fields of the contract that are changed, the document's field of each, and how it is read."""
+MERCHANT_CHANGES = {**MERCHANT_FIELDS, DATE_FIELD: (DATE_FIELD, _date(DATE_FIELD))}
+"""What a change of a merchant may say: the first cut-off of a new one holds from the beginning."""
 TERMINAL_FIELDS: dict[str, tuple[str, Reader[merchant_pb2.Terminal]]] = {
     "display_name": ("display_name", _text("display_name", TERMINAL_NAME_CHARACTERS_MAX)),
     "location": ("location", _text("location", NAME_CHARACTERS_MAX, 0)),
@@ -244,6 +256,10 @@ def merchant_to_wire(
     if shows_terms:
         message.fen_per_hundred_points = merchant.fen_per_hundred_points
         message.cut_off_minute = merchant.cut_off_minute
+        if merchant.cut_offs:
+            before, last = merchant.cut_offs[-2:]
+            message.cut_off_effective_date = last.first_date
+            message.previous_cut_off_minute = before.minute
         message.budget = budget_name(ledger_id, merchant.budget)
         message.debt_points_max = merchant.debt_points_max
         message.points_account = merchant.points_account

@@ -9,7 +9,7 @@ from merchant.domain import card_numbers, payment_codes
 from merchant.domain.documents import Card, Redemption, Voucher
 from merchant.domain.payers import Payer
 from merchant.domain.states import Method, RedemptionState
-from merchant.names import invalid, text_of
+from merchant.names import invalid, person_of, text_of
 from timebank.merchant.v1 import redemption_pb2
 
 MERCHANT_REF_MAX = 128
@@ -39,9 +39,8 @@ def payable_from_wire(request: Any) -> Payable:
         case "member_qr" if request.member_qr:
             return Payable(Method.MERCHANT_QR)
         case "assisted":
-            return Payable(
-                Method.ASSISTED, member=request.assisted.member, officer=request.assisted.officer
-            )
+            officer = person_of("assisted.officer", request.assisted.officer)
+            return Payable(Method.ASSISTED, member=request.assisted.member, officer=officer)
         case _:
             raise invalid(
                 "payer", "expected payment_code, card_number, member_qr = true or assisted"
@@ -138,14 +137,16 @@ def card_to_wire(ledger_id: str, card: Card, number: str = "") -> redemption_pb2
 
 
 def voucher_to_wire(
-    ledger_id: str, voucher: Voucher, quantity: int, code: str = ""
+    ledger_id: str, voucher: Voucher, quantity: int, code: str = "", *, shows_member: bool
 ) -> redemption_pb2.Voucher:
-    """Writes a voucher; its code only when it was issued just now."""
+    """Writes a voucher; its code only when it was issued just now, the member only for who may
+    know.
+    """
     merchant = f"ledgers/{ledger_id}/merchants/{voucher.merchant_id}"
     message = redemption_pb2.Voucher(
         name=f"ledgers/{ledger_id}/vouchers/{voucher.voucher_id}",
         offer=f"{merchant}/offers/{voucher.offer.partition('/')[2]}",
-        member=f"ledgers/{ledger_id}/members/{voucher.member_id}",
+        member=f"ledgers/{ledger_id}/members/{voucher.member_id}" if shows_member else "",
         state=voucher.state,  # type: ignore[arg-type]  # the domain has the contract's numbers
         code=code,
         redemption=f"{merchant}/redemptions/{voucher.redemption_id.partition('/')[2]}",

@@ -19,8 +19,8 @@ from merchant.names import (
     us_from_wire,
     us_to_wire,
 )
-from merchant.usecases.reconciliations import Days
 from merchant.usecases.settlement_lists import Filter, Statement, StatementLine
+from merchant.usecases.sold_days import Days
 from timebank.merchant.v1 import merchant_pb2, settlement_pb2, settlement_service_pb2
 
 JOURNAL_DAYS_MAX = 31
@@ -84,6 +84,8 @@ def items_wanted(request: settlement_service_pb2.ListReconciliationItemsRequest)
             raise invalid("outcome", f"expected a value of the contract, got {request.outcome}")
         outcome = _Outcome.Name(request.outcome).removeprefix("OUTCOME_")
     dates = _dates(request.start_date, request.end_date)
+    if not _PERSON.fullmatch(request.owner):
+        raise invalid("owner", "expected at most 40 visible ASCII characters")
     return Filter(outcome, *dates, request.owner, request.resolved)
 
 
@@ -113,6 +115,9 @@ def batch_to_wire(
         redeemed_points=batch.redeemed_points,
         refunded_points=batch.refunded_points,
         net_points=batch.net_points,
+        redeemed_minutes=batch.redeemed_minutes,
+        refunded_minutes=batch.refunded_minutes,
+        net_minutes=batch.net_minutes,
         net_fen=batch.net_fen,
         file_sha256=batch.file_sha256,
         previous_file_sha256=batch.previous_file_sha256,

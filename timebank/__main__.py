@@ -22,6 +22,7 @@ from rich.text import Text
 
 from ledger import audit_cli
 from ledger import cli as ledger_cli
+from merchant import audit_cli as merchant_audit_cli
 from merchant import cli as merchant_cli
 from timebank import keys_cli, protos_cli, verify_cli
 from timebank.bench import cli as bench_cli
@@ -51,7 +52,9 @@ app.add_typer(protos_cli.app)
 app.add_typer(ledger_cli.app)
 app.add_typer(merchant_cli.app)
 app.add_typer(bench_cli.app)
-app.command(name="audit", epilog=audit_cli.EPILOG)(audit_cli.command(os.environ))
+app.command(name="audit", epilog=audit_cli.EPILOG)(
+    audit_cli.command(os.environ, others=(merchant_audit_cli.AUDIT,))
+)
 
 
 def _show_version(wanted: bool) -> None:

@@ -4,9 +4,9 @@ up to.
 
 from __future__ import annotations
 
-from ledger.audit.findings import Said, differs
 from ledger.domain.account import Account
 from ledger.domain.fold import Projections
+from timebank.audits import Said, differs
 
 
 def check_invariants(state: Projections) -> int:

@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from ledger.audit.findings import DifferenceFound, Said, differs, row_missing, row_surplus
 from ledger.audit.rows import PAGE_ROWS, TableShape
 from ledger.domain.outcomes import Text, commitment
 from ledger.leaf_pages import UNREADABLE, BrokenLeaf, Cursor, columns_of, commitments_of
 from ledger.store import schema
 from ledger.store.audit_reads import columns, keys, read_entries, read_texts, read_tiles
 from ledger.store.batches import Head, Tile
-from ledger.store.snapshots import Snapshot
 from ledger.tree import LogTree
+from timebank.audits import DifferenceFound, Said, differs, row_missing, row_surplus
+from timebank.database.snapshots import Snapshot
 from timebank.database.statements import Row
 from timebank.tlog.merkle import HASH_BYTES, Frontier
 from timebank.tlog.tiles import TILE_WIDTH

@@ -14,11 +14,10 @@ import signal
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from ledger.audit.findings import Difference, DifferenceFound
 from ledger.audit.logs import Advance, LogFacts, LogTask, check_log
-from ledger.store.snapshots import open_snapshot
+from timebank.audits import Difference, DifferenceFound
 from timebank.config import DatabaseConfig
-from timebank.database import open_databases
+from timebank.database.snapshots import reading_snapshot
 from timebank.errors import Reason, TimebankError
 
 _JOIN_SECONDS = 5
@@ -97,12 +96,5 @@ def _check(sender: Connection, database: DatabaseConfig, name: str, task: LogTas
 async def _checked(
     sender: Connection, database: DatabaseConfig, name: str, task: LogTask
 ) -> LogFacts:
-    databases = open_databases(database, exclusive=False)
-    try:
-        snapshot = await open_snapshot(databases, name=name)
-        try:
-            return await check_log(snapshot, task, sender.send)
-        finally:
-            await snapshot.close()
-    finally:
-        await databases.close()
+    async with reading_snapshot(database, name=name) as (_, snapshot):
+        return await check_log(snapshot, task, sender.send)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ledger.audit.findings import Report, row_missing, row_surplus
 from ledger.audit.logs import LogFacts
 from ledger.audit.rebuild import Rebuilt, compare_holds
 from ledger.audit.rows import PAGE_ROWS, TableShape
@@ -28,7 +27,8 @@ from ledger.store.audit_reads import (
     tiles_beyond,
 )
 from ledger.store.batches import Head, account_row, balance_row, ledger_row
-from ledger.store.snapshots import Snapshot, every_row
+from timebank.audits import Report, row_missing, row_surplus
+from timebank.database.snapshots import Snapshot, every_row
 from timebank.tlog.tiles import TILE_LEVEL_MAX, full_tiles
 
 

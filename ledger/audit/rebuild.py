@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ledger.audit.findings import DifferenceFound, row_missing, row_surplus
 from ledger.audit.logs import Advance, broken_entry
 from ledger.audit.rows import PAGE_ROWS, TableShape
 from ledger.domain.fold import LedgerState, Projections
@@ -25,7 +24,8 @@ from ledger.store.audit_reads import (
     read_postings,
 )
 from ledger.store.batches import hold_row
-from ledger.store.snapshots import Pages, Snapshot
+from timebank.audits import DifferenceFound, row_missing, row_surplus
+from timebank.database.snapshots import Pages, Snapshot
 
 POSTINGS = TableShape(
     "postings", ("log_index", "account_no", "amount", "balance_after", "effective_us"), 2

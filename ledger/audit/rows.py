@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from ledger.audit.findings import DifferenceFound, differs, row_missing, row_surplus
-from ledger.store.snapshots import Pages
+from timebank.audits import DifferenceFound, differs, row_missing, row_surplus
+from timebank.database.snapshots import Pages
 from timebank.database.statements import Row
 
 PAGE_ROWS = 2_048

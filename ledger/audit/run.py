@@ -10,14 +10,6 @@ from __future__ import annotations
 import time
 from typing import NamedTuple, Protocol
 
-from ledger.audit.findings import (
-    DifferenceFound,
-    Report,
-    Said,
-    differs,
-    row_missing,
-    row_surplus,
-)
 from ledger.audit.invariants import check_invariants
 from ledger.audit.logs import LogFacts, LogTask, check_log
 from ledger.audit.processes import LogProcess
@@ -33,9 +25,16 @@ from ledger.store.audit_reads import (
 )
 from ledger.store.batches import Head
 from ledger.store.hours_schema import SCHEMA_TABLES
-from ledger.store.snapshots import Snapshot, open_snapshot
+from timebank.audits import (
+    DifferenceFound,
+    Report,
+    Said,
+    differs,
+    row_missing,
+    row_surplus,
+)
 from timebank.config import DatabaseConfig
-from timebank.database import open_databases
+from timebank.database.snapshots import Snapshot, reading_snapshot
 from timebank.errors import Reason, TimebankError
 from timebank.tlog.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from timebank.tlog.merkle import TREE_SIZE_MAX
@@ -110,20 +109,14 @@ async def audit_database(
     """
     report = Report()
     started_s = time.perf_counter()
-    databases = open_databases(database, exclusive=False)
-    try:
-        snapshot = await open_snapshot(databases)
+    async with reading_snapshot(database) as (_, snapshot):
         try:
             numbers = await _find_ledgers(snapshot, ledger_id, kept)
             for number, name in numbers.items():
                 target = _Target(database, snapshot, number, kept, parallel_from)
                 await _audit_ledger(target, name, report, watcher or Unwatched())
         except DifferenceFound as found:
-            report.difference = found.difference
-        finally:
-            await snapshot.close()
-    finally:
-        await databases.close()
+            report.differences.append(found.difference)
     report.seconds = time.perf_counter() - started_s
     return report
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger.audit.findings import Said, differs
 from ledger.domain.evaluation import quality_of
 from ledger.domain.facts import FactKind, Member, MemberState, PolicyRow, Star
 from ledger.domain.fold import Projections
@@ -18,6 +17,7 @@ from ledger.domain.register import RATERS, RATING_COUNT, RATING_SUM
 from ledger.domain.star_changes import by_raters
 from ledger.domain.star_rules import Standing, earned_star
 from ledger.domain.star_tables import Role, Scope, StarTable
+from timebank.audits import Said, differs
 
 _UNJUDGED = frozenset({MemberState.MERGED, MemberState.EXPORTED, MemberState.DECEASED})
 

@@ -13,7 +13,7 @@ from sqlalchemy import Table, Text
 
 from ledger.store import schema
 from ledger.store.batches import Head
-from ledger.store.snapshots import Pages, Snapshot
+from timebank.database.snapshots import Pages, Snapshot
 from timebank.database.statements import Row
 
 HOLD_KEYS_MAX = 500
@@ -100,6 +100,16 @@ def read_leaves(snapshot: Snapshot, ledger_no: int, size: int) -> Pages:
         "SELECT leaf FROM entries WHERE ledger_no = ?1 AND log_index < ?2 ORDER BY log_index",
         ledger_no,
         size,
+    )
+
+
+def read_leaves_of(snapshot: Snapshot, ledger_no: int, kinds: Sequence[int]) -> Pages:
+    """Reads the leaves of the entries of some kinds, with their indexes."""
+    listed = ", ".join(str(int(kind)) for kind in kinds)
+    return snapshot.pages(
+        f"SELECT log_index, leaf FROM entries WHERE ledger_no = ?1 AND kind IN ({listed})"
+        " ORDER BY log_index",
+        ledger_no,
     )
 
 

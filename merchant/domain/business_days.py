@@ -1,10 +1,11 @@
 """Business days 营业日: days in a programme's zone that end at a movable cut-off 日切.
 
-Owns: which business date a moment belongs to, and from when to when a business date lasts.
-Refuses: unknown zones, and dates that are not written YYYY-MM-DD.
+Owns: which business date a moment belongs to, from when to when a business date lasts, and which of
+several cut-offs holds for it. Refuses: unknown zones, and dates that are not written YYYY-MM-DD.
 Rules: a business date ends when the clock of its own local day shows the cut-off, 0 meaning the
 midnight that ends it; with a cut-off of 22:00 what happens at 22:00 or later belongs to the next
-date. A date starts where the one before it ended, so each moment has exactly one date. A cut-off
+date. A date starts where the one before it ended, so each moment has exactly one date, also when
+the cut-off changes: the first date of a new one is as long or as short as that makes it. A cut-off
 is the first moment at which the local clock shows it or more: when clocks go back, the first of
 two; when clocks jump over it, the jump. A local day that a zone left out altogether (Samoa,
 2011-12-30) is a business day of no length.
@@ -29,6 +30,32 @@ TIME_US_MAX = (datetime(YEAR_MAX, 12, 29, tzinfo=UTC) - _EPOCH) // timedelta(mic
 """The last microsecond whose business date is known to end within the years we write."""
 
 
+class CutOff(NamedTuple):
+    """A cut-off in minutes from local midnight, 0 to 1439, and the first business date that ends by
+    it; no date: it holds from the beginning.
+    """
+
+    first_date: str
+    minute: int
+
+
+class Calendar(NamedTuple):
+    """A time zone and the cut-offs of its business days, oldest first; the first one has no date.
+    Make it with `calendar_of` or `unchanging`.
+    """
+
+    zone: str
+    cut_offs: tuple[CutOff, ...]
+
+    def cut_off_of(self, business_date: str) -> int:
+        """Gives the cut-off by which a business date ends, in minutes from local midnight."""
+        return next(
+            cut_off.minute
+            for cut_off in reversed(self.cut_offs)
+            if cut_off.first_date <= business_date
+        )
+
+
 class BusinessDay(NamedTuple):
     """A business date YYYY-MM-DD and its half-open bounds in microseconds since 1970 UTC."""
 
@@ -37,28 +64,42 @@ class BusinessDay(NamedTuple):
     end_us: int
 
 
-def business_day_of(time_us: int, *, zone: str, cut_off_minute: int) -> BusinessDay:
-    """Finds the business day of a moment; `cut_off_minute` counts from local midnight, 0 to 1439.
+def calendar_of(zone: str, cut_offs: tuple[CutOff, ...]) -> Calendar:
+    """Makes a calendar of cut-offs, oldest first, the first without a date.
 
-    Raises VALIDATION_FAILED for an unknown zone, a cut-off that is no minute of a day, and a moment
-    before 1970 or after 9998.
+    Raises VALIDATION_FAILED for a cut-off that is no minute of a day.
     """
-    _check_cut_off(cut_off_minute)
+    assert cut_offs, "a day ends"
+    assert not cut_offs[0].first_date, "days have no beginning"
+    for cut_off in cut_offs:
+        _check_cut_off(cut_off.minute)
+    return Calendar(zone, cut_offs)
+
+
+def unchanging(zone: str, cut_off_minute: int) -> Calendar:
+    """Makes a calendar with one cut-off for ever. Raises VALIDATION_FAILED as `calendar_of`."""
+    return calendar_of(zone, (CutOff("", cut_off_minute),))
+
+
+def business_day_of(time_us: int, calendar: Calendar) -> BusinessDay:
+    """Finds the business day of a moment.
+
+    Raises VALIDATION_FAILED for an unknown zone and a moment before 1970 or after 9998.
+    """
     check_time("time", time_us)
-    day = _day_of_first(time_us // DAY_US, cut_off_minute, zone)
+    day = _day_of_first(time_us // DAY_US, calendar)
     while time_us >= day.end_us:
-        day = _day_after(day, cut_off_minute, zone)
+        day = _day_on(date.fromisoformat(neighbours(day.date)[1]), calendar)
     return day
 
 
-def business_day(business_date: str, *, zone: str, cut_off_minute: int) -> BusinessDay:
+def business_day(business_date: str, calendar: Calendar) -> BusinessDay:
     """Gives the bounds of a business date.
 
-    Raises VALIDATION_FAILED for an unknown zone, a cut-off that is no minute of a day, and a date
-    that is not one of 1969 to 9998 written YYYY-MM-DD.
+    Raises VALIDATION_FAILED for an unknown zone and a date that is not one of 1969 to 9998 written
+    YYYY-MM-DD.
     """
-    _check_cut_off(cut_off_minute)
-    return _day_on(parse_date("business_date", business_date), cut_off_minute, zone)
+    return _day_on(parse_date("business_date", business_date), calendar)
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -107,28 +148,26 @@ def to_us(moment: datetime) -> int:
 
 
 @functools.lru_cache(maxsize=65_536)
-def _day_of_first(day_index: int, cut_off_minute: int, zone: str) -> BusinessDay:
+def _day_of_first(day_index: int, calendar: Calendar) -> BusinessDay:
     """Gives the business day that has the local date on which a day of UTC begins: a cache that all
     its moments share. None of them lies before it, for a cut-off can only be in the past of a clock
     that shows it; some lie in the next days.
     """
-    local = from_us(day_index * DAY_US).astimezone(zone_of(zone)).date()
-    return _day_on(local, cut_off_minute, zone)
-
-
-def _day_after(day: BusinessDay, cut_off_minute: int, zone: str) -> BusinessDay:
-    return _day_on(date.fromisoformat(neighbours(day.date)[1]), cut_off_minute, zone)
+    local = from_us(day_index * DAY_US).astimezone(zone_of(calendar.zone)).date()
+    return _day_on(local, calendar)
 
 
 @functools.lru_cache(maxsize=65_536)
-def _day_on(day: date, cut_off_minute: int, zone: str) -> BusinessDay:
+def _day_on(day: date, calendar: Calendar) -> BusinessDay:
+    before = day - timedelta(days=1)
+    return BusinessDay(day.isoformat(), _end_us(before, calendar), _end_us(day, calendar))
+
+
+def _end_us(day: date, calendar: Calendar) -> int:
+    """Gives the moment at which a business date ends, which is where the next one starts."""
+    minute = calendar.cut_off_of(day.isoformat())
     # Midnight ends a day at the start of the next one.
-    end = day if cut_off_minute else day + timedelta(days=1)
-    return BusinessDay(
-        day.isoformat(),
-        _first_us(end - timedelta(days=1), cut_off_minute, zone),
-        _first_us(end, cut_off_minute, zone),
-    )
+    return _first_us(day if minute else day + timedelta(days=1), minute, calendar.zone)
 
 
 def _first_us(day: date, minute: int, zone: str) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from merchant.domain.business_days import CutOff
 from merchant.domain.money_documents import (
     Advice,
     BadRow,
@@ -73,6 +74,10 @@ class Merchant(NamedTuple):
     """Id of the batch that is being closed: one at a time, because each file names the one before
     it.
     """
+    cut_offs: tuple[CutOff, ...] = ()
+    """The cut-offs that held and hold, oldest first, and last the one agreed on, which may not hold
+    yet; empty: `cut_off_minute` always held.
+    """
 
 
 class TerminalKey(NamedTuple):
@@ -116,6 +121,10 @@ class Offer(NamedTuple):
     valid_until_us: int
     created_us: int
     version: int = 1
+    stocked: int | None = None
+    """Pieces that were ever put into a stock that has been counted since the offer was made: with
+    those that redemptions took they give the stock. None: nobody knows.
+    """
 
 
 class Control(NamedTuple):

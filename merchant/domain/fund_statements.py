@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from merchant.domain.business_days import business_day
+from merchant.domain.business_days import business_day, unchanging
 from merchant.domain.documents import Income, Spending
 from timebank.errors import Reason, TimebankError
 
@@ -80,4 +80,4 @@ def _totals(amounts: Iterable[tuple[int, int]]) -> tuple[Total, ...]:
 
 def _midnight_us(date: str, zone: str) -> int:
     """Gives the midnight that begins a date: business days that end at midnight are its days."""
-    return business_day(date, zone=zone, cut_off_minute=0).start_us
+    return business_day(date, unchanging(zone, 0)).start_us

@@ -1,8 +1,9 @@
 """Merchants: their contract, and where they stand.
 
 Errors, first match wins: MERCHANT_EXISTS or MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE, ETAG_MISMATCH,
-VALIDATION_FAILED (fields that do not go together), BUDGET_NOT_FOUND. What changes nothing writes
-nothing, so that its etag stays.
+VALIDATION_FAILED (the date of a cut-off), LIMIT_EXCEEDED (its changes), VALIDATION_FAILED (fields
+that do not go together), BUDGET_NOT_FOUND. What changes nothing writes nothing, so that its etag
+stays.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import enum
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
+from merchant.domain.calendars import DATE_FIELD, with_cut_off
 from merchant.domain.documents import Budget, Merchant
 from merchant.domain.states import MerchantState
 from merchant.domain.transactions import Transaction
@@ -105,15 +107,23 @@ def _check_says_the_same(existing: Merchant, terms: Terms) -> Merchant:
     return existing
 
 
-def change_merchant(transaction: Transaction, command: ChangeMerchant) -> Merchant:
-    """Changes terms of a merchant that has not left.
+def change_merchant(transaction: Transaction, command: ChangeMerchant, zone: str) -> Merchant:
+    """Changes terms of a merchant that has not left; a cut-off from a business date in `zone` on.
 
     Raises MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE, ETAG_MISMATCH, VALIDATION_FAILED,
-    BUDGET_NOT_FOUND.
+    LIMIT_EXCEEDED, BUDGET_NOT_FOUND.
     """
     merchant = merchant_in(transaction, command.merchant_id, ALIVE)
     check_version(command.merchant_id, merchant.version, command.version)
-    changed = merchant._replace(**dict(command.changes))
+    terms = dict(command.changes)
+    changed = with_cut_off(
+        merchant,
+        minute=terms.pop("cut_off_minute", merchant.cut_off_minute),
+        effective_date=terms.pop(DATE_FIELD, ""),
+        zone=zone,
+        now_us=transaction.now_us,
+    )
+    changed = changed._replace(**terms)
     if changed == merchant:
         return merchant
     _check_terms(transaction, terms_of(changed))

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 
 class Line(NamedTuple):
-    """One line of a settlement: a redemption (positive) or a refund (negative)."""
+    """One line of a settlement: a redemption (positive) or a refund (negative), in points or in
+    minutes of TIME. `spent_fen` is what it made its budget spend, rounded up by redemption.
+    """
 
     line_id: str
     redemption_id: str
@@ -21,6 +23,9 @@ class Line(NamedTuple):
     moved_us: int
     business_date: str
     batch: str = ""
+    minutes: int = 0
+    budget: str = ""
+    spent_fen: int = 0
 
 
 class Advice(NamedTuple):
@@ -66,10 +71,21 @@ class Batch(NamedTuple):
     settled_us: int = 0
     advices: tuple[Advice, ...] = ()
     remainders: tuple[RemainderCount, ...] = ()
+    redeemed_minutes: int = 0
+    refunded_minutes: int = 0
+    adjusted_fen: int = 0
+    """By how much its close changed what budgets have spent, all together."""
+
+    @property
+    def net_minutes(self) -> int:
+        """Gives the minutes of TIME taken less those given back."""
+        return self.redeemed_minutes - self.refunded_minutes
 
 
 class Budget(NamedTuple):
-    """Money set aside for redemptions, in fen."""
+    """Money set aside for redemptions, in fen. `adjusted_fen` is the part of what is spent that
+    batches booked when they closed, so that all that is spent is what was paid.
+    """
 
     budget_id: str
     display_name: str
@@ -79,6 +95,7 @@ class Budget(NamedTuple):
     valid_from_us: int = 0
     valid_until_us: int = 0
     version: int = 1
+    adjusted_fen: int = 0
 
 
 class Spending(NamedTuple):

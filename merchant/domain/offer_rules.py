@@ -79,6 +79,7 @@ def create_offer(transaction: Transaction, command: CreateOffer) -> Offer:
         price_version=1,
         state=OfferState.ACTIVE,
         created_us=transaction.now_us,
+        stocked=command.content.stock,
         **command.content._asdict(),
     )
     _check_validity(offer)
@@ -101,7 +102,16 @@ def change_offer(transaction: Transaction, command: ChangeOffer) -> Offer:
     _check_validity(changed)
     if (changed.price, changed.cash_fen) != (offer.price, offer.cash_fen):
         changed = changed._replace(price_version=offer.price_version + 1)
-    return _put(transaction, offer, changed)
+    return _put(transaction, offer, changed._replace(stocked=_stocked(offer, changed)))
+
+
+def _stocked(before: Offer, after: Offer) -> int | None:
+    """Gives the pieces that were ever put in, after a change of the stock."""
+    if after.stock == before.stock:
+        return before.stocked
+    if after.stock is None or before.stock is None or before.stocked is None:
+        return None
+    return before.stocked + after.stock - before.stock
 
 
 def pause_offer(transaction: Transaction, offer_id: str) -> Offer:

@@ -1,11 +1,13 @@
 """Who pays: payment codes, cards, members at a merchant's QR, and people whom officers help.
 
 A code is used up in the transaction that begins the redemption. Unknown, expired, used and foreign
-codes all answer PAYMENT_CODE_INVALID; only the audit log tells them apart.
+codes all answer PAYMENT_CODE_INVALID; only the audit log tells them apart, by the cause that a
+refusal carries beside what is sent and stored of it.
 """
 
 from __future__ import annotations
 
+import enum
 from typing import NamedTuple
 
 from merchant.domain import pins
@@ -21,7 +23,7 @@ from merchant.domain.payment_codes import (
 )
 from merchant.domain.states import DocumentKind, Method, OfferUnit
 from merchant.domain.transactions import Transaction
-from merchant.domain.velocity import SPENT, window_of
+from merchant.domain.velocity import spent_counter, subjects_of, want_counters
 from timebank.errors import Reason, TimebankError
 
 _METHODS = {
@@ -31,6 +33,30 @@ _METHODS = {
     Method.ASSISTED: pins.PaymentMethod.ASSISTED,
     Method.VOUCHER: pins.PaymentMethod.CODE,
 }
+
+
+class Cause(enum.StrEnum):
+    """Why a code or card does not pay. FOREIGN is an UNKNOWN one of another ledger."""
+
+    UNKNOWN = "UNKNOWN"
+    EXPIRED = "EXPIRED"
+    USED = "USED"
+    REPLACED = "REPLACED"
+    FOREIGN = "FOREIGN"
+    BLOCKED = "BLOCKED"
+    LOCKED = "LOCKED"
+
+
+class PayerRefused(TimebankError):
+    """The refusal of a code or card; `cause` is for the audit log and metrics alone, for neither an
+    answer nor a stored refusal has anything but reason, message and metadata.
+    """
+
+    def __init__(self, reason: Reason, message: str, cause: Cause, terminal: str = "") -> None:
+        super().__init__(reason, message)
+        if terminal:
+            self.metadata["terminal"] = terminal
+        self.cause = cause
 
 
 class Payer(NamedTuple):
@@ -69,7 +95,7 @@ def take_payer(
 def _take_code(
     transaction: Transaction, digest: str, terminal_id: str, unit: OfferUnit, zone: str
 ) -> Taken:
-    tries = _tries(transaction, terminal_id)
+    tries = tries_of(transaction, terminal_id)
     code = transaction.find(Code, digest)
     seen = None
     if code is not None:
@@ -78,13 +104,15 @@ def _take_code(
     verdict = judge(seen, transaction.now_us)
     if verdict is not CodeVerdict.GOOD or code is None:
         if counts_as_wrong_try(verdict):
-            _wrong(transaction, tries)
-        raise _invalid()
-    day = window_of("DAY", transaction.now_us, zone)
-    transaction.want(
-        (DocumentKind.WALLET, code.member_id),
-        (DocumentKind.COUNTER, f"{SPENT}{code.member_id}/{day}"),
+            count_wrong(transaction, tries)
+        raise _invalid(Cause(verdict.value))
+    subjects = subjects_of(
+        terminal_id.partition("/")[0],
+        terminal_id=terminal_id,
+        member_id=code.member_id,
+        device=code.device,
     )
+    want_counters(transaction, subjects, zone, (DocumentKind.WALLET, code.member_id))
     transaction.put(code._replace(used_us=transaction.now_us))
     wallet = transaction.find(Wallet, code.member_id)
     assert wallet is not None, "who has a code has a wallet"
@@ -92,20 +120,20 @@ def _take_code(
 
 
 def _take_card(transaction: Transaction, digest: str, terminal_id: str, unit: OfferUnit) -> Taken:
-    tries = _tries(transaction, terminal_id)
+    tries = tries_of(transaction, terminal_id)
     card = transaction.find(Card, digest)
     if card is None or card.blocked:
-        _wrong(transaction, tries)
-        raise _invalid()
+        count_wrong(transaction, tries)
+        raise _invalid(Cause.BLOCKED if card is not None else Cause.UNKNOWN)
     wallet = transaction.find(Wallet, card.member_id)
     assert wallet is not None, "who has a card has a wallet"
     return Taken(card.member_id, account_of(wallet, unit), f"card-{card.card_id}")
 
 
-def _invalid() -> TimebankError:
+def _invalid(cause: Cause) -> PayerRefused:
     """One answer for all codes and cards that do not pay, so that nobody learns why."""
-    return TimebankError(
-        Reason.PAYMENT_CODE_INVALID, "this code or card does not pay: ask for a fresh one"
+    return PayerRefused(
+        Reason.PAYMENT_CODE_INVALID, "this code or card does not pay: ask for a fresh one", cause
     )
 
 
@@ -114,18 +142,21 @@ def account_of(wallet: Wallet, unit: OfferUnit) -> str:
     return wallet.points_account if unit is OfferUnit.POINTS else wallet.time_account
 
 
-def _tries(transaction: Transaction, terminal_id: str) -> Tries:
+def tries_of(transaction: Transaction, terminal_id: str) -> Tries:
+    """Gives the wrong codes of a till within the minute. Raises RATE_LIMITED when it must wait."""
     tries = transaction.find(Tries, terminal_id) or Tries(terminal_id)
     if is_locked(WindowCount(tries.window_us, tries.wrong), transaction.now_us):
-        raise TimebankError(
+        raise PayerRefused(
             Reason.RATE_LIMITED,
             "too many wrong codes at this till: wait a minute",
+            Cause.LOCKED,
             terminal=terminal_id,
         )
     return tries
 
 
-def _wrong(transaction: Transaction, tries: Tries) -> None:
+def count_wrong(transaction: Transaction, tries: Tries) -> None:
+    """Counts one more wrong code, also when what it was for is refused."""
     window = after_wrong_try(WindowCount(tries.window_us, tries.wrong), transaction.now_us)
     transaction.put_always(Tries(tries.terminal_id, *window))
 
@@ -134,8 +165,8 @@ def pin_is_wanted(
     transaction: Transaction, redemption: Redemption, zone: str, tiers: pins.PinTiers
 ) -> bool:
     """Says whether a redemption needs its payer's PIN, by amount and by what was spent today."""
-    day = window_of("DAY", transaction.now_us, zone)
-    spent = transaction.find(Counter, f"{SPENT}{redemption.member_id}/{day}")
+    counter_id = spent_counter(redemption.member_id, transaction.now_us, zone)
+    spent = transaction.find(Counter, counter_id)
     return pins.pin_is_required(
         redemption.amount if redemption.unit is OfferUnit.POINTS else 0,
         max(spent.amount, 0) if spent is not None else 0,
@@ -163,12 +194,16 @@ def use_pin(transaction: Transaction, member_id: str, matched: str) -> None:
     if changed != wallet:
         transaction.put_always(changed)
     if verdict is pins.PinVerdict.LOCKED:
-        raise TimebankError(
-            Reason.PIN_LOCKED,
-            "the PIN is locked: the community resets it after a look at the person",
-        )
+        raise pin_is_locked()
     raise TimebankError(
         Reason.PIN_INVALID,
         f"the PIN is wrong: {pins.tries_left(after)} tries are left",
         tries_left=pins.tries_left(after),
+    )
+
+
+def pin_is_locked() -> TimebankError:
+    """Says that a PIN was wrong too often."""
+    return TimebankError(
+        Reason.PIN_LOCKED, "the PIN is locked: the community resets it after a look at the person"
     )

@@ -43,6 +43,8 @@ WRONG_TRY_WINDOW_US = 60 * SECOND_US
 SEPARATORS = " \t\r\n\u00a0\u3000-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d"
 """Spaces and hyphens, wide ones too; a scanner ends what it types with a line feed."""
 _WIDE_DIGITS = "０１２３４５６７８９"
+_DOUBLED = str.maketrans("0123456789", "0246813579")
+"""A digit doubled, its digits summed."""
 _TYPED = str.maketrans(_WIDE_DIGITS, "0123456789", SEPARATORS)
 
 
@@ -210,13 +212,8 @@ def check_digit(body: str) -> str:
 
     It finds every wrong digit and every swap of two neighbours but 0 and 9.
     """
-    total = 0
-    for index, character in enumerate(reversed(body)):
-        digit = int(character)
-        if index % 2 == 0:
-            digit = 2 * digit - 9 * (digit > 4)
-        total += digit
-    return str(-total % 10)
+    doubled, others = body[-1::-2].translate(_DOUBLED), body[-2::-2]
+    return str(-sum(map(int, doubled + others)) % 10)
 
 
 def has_check_digit(number: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from merchant.domain.counter_windows import kept_until_us
 from merchant.domain.documents import (
     Batch,
     Budget,
@@ -73,6 +74,8 @@ def place_of(document: Document) -> Place:
     if isinstance(document, Line):
         merchant_id = document.redemption_id.partition("/")[0]
         return Place(f"{merchant_id}/{document.batch or UNSETTLED}")
+    if isinstance(document, Counter):
+        return Place("", kept_until_us(document.counter_id))
     if isinstance(document, Voucher):
         return Place(document.member_id)
     if isinstance(document, Batch):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from merchant.domain.documents import Advice, Batch, Comparison, Item
@@ -184,28 +184,30 @@ def take_advice(transaction: Transaction, command: TakeAdvice) -> Comparison:
             paid.setdefault(row.batch_id, []).append(row)
         else:
             rows = reject(rows, row.row, f"batch: expected a closed batch, got {row.batch_id}")
-    for batch_id, said in paid.items():
-        batch = batches[batch_id]
-        batches[batch_id] = batch._replace(advices=_advised(batch.advices, said))
-        transaction.put(batches[batch_id])
+    advices = {
+        batch_id: _advised(batches[batch_id].advices, said) for batch_id, said in paid.items()
+    }
     found, matched = [], 0
-    for batch, outcome, paid_fen in compare_batches(batches.values()):
+    for batch_id, batch in batches.items():
+        outcome, paid_fen = compare_batch(batch, advices.get(batch_id, batch.advices))
         if outcome is Outcome.MATCHED:
             matched += 1
         else:
             found.append(_batch_item(batch, outcome, paid_fen, transaction.now_us))
     open_count = _replace(transaction, command.old_items, found)
+    # After what may begin the rule anew, so that very many batches are written down once.
+    for batch_id, advised in advices.items():
+        transaction.put(batches[batch_id]._replace(advices=advised))
     return _comparison(transaction, rows, matched, open_count)
 
 
-def compare_batches(batches: Iterable[Batch]) -> Iterator[tuple[Batch, Outcome, int]]:
-    """Compares batches with what the bank says it paid: each with its outcome and those fen.
+def compare_batch(batch: Batch, advices: Iterable[Advice]) -> tuple[Outcome, int]:
+    """Compares a batch with what the bank says it paid; gives the outcome and those fen.
 
     What came back is negative; a batch with a net below zero is owed nothing.
     """
-    for batch in batches:
-        paid_fen = sum(advice.paid_fen for advice in batch.advices)
-        yield batch, outcome_of_payment(batch.net_fen, paid_fen), paid_fen
+    paid_fen = sum(advice.paid_fen for advice in advices)
+    return outcome_of_payment(batch.net_fen, paid_fen), paid_fen
 
 
 def outcome_of_payment(net_fen: int, paid_fen: int) -> Outcome:
@@ -259,6 +261,8 @@ def keys_of(command: KeepJournal | TakeAdvice) -> tuple[Key, ...]:
 
 
 def _advised(before: tuple[Advice, ...], said: list[AdviceRow]) -> tuple[Advice, ...]:
+    if not before and len(said) == 1:
+        return (Advice(said[0].paid_date, said[0].paid_fen),)
     by_date = {advice.paid_date: advice for advice in before}
     sums: dict[str, int] = {}
     for row in said:

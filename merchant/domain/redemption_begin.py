@@ -18,8 +18,9 @@ from merchant.domain.documents import (
     Pending,
     Redemption,
     Terminal,
+    Wallet,
 )
-from merchant.domain.payers import Payer, pin_is_wanted, take_payer, use_pin
+from merchant.domain.payers import Payer, pin_is_locked, pin_is_wanted, take_payer, use_pin
 from merchant.domain.pins import PinTiers
 from merchant.domain.redemption_effects import fen_reserved_for, put_redemption
 from merchant.domain.states import (
@@ -32,7 +33,7 @@ from merchant.domain.states import (
     TerminalState,
 )
 from merchant.domain.transactions import Transaction
-from merchant.domain.velocity import check_controls, check_pieces
+from merchant.domain.velocity import check_controls, check_pieces, subjects_of
 from timebank.errors import Reason, TimebankError
 from timebank.ids import request_id_from_bytes
 
@@ -44,7 +45,7 @@ AMOUNT_MAX = 1_000_000
 
 
 class Begin(NamedTuple):
-    """What a till asks for; `redeems`: authorise and capture in one step.
+    """What a till asks for; `redeems`: authorise and capture in one step; `quoted`: it only asks.
 
     `life_us` is how long a hold lives. `matched_pin` is the PIN's hash that the typed PIN matched,
     empty when it matched none; None when no PIN was typed.
@@ -64,6 +65,7 @@ class Begin(NamedTuple):
     zone: str
     tiers: PinTiers = PinTiers()
     matched_pin: str | None = None
+    quoted: bool = False
 
 
 class Quote(NamedTuple):
@@ -118,7 +120,8 @@ def begin(transaction: Transaction, command: Begin) -> Redemption:
     wanted = bool(payer.member_id) and pin_is_wanted(
         transaction, redemption, command.zone, command.tiers
     )
-    if wanted and command.matched_pin is None and command.payer.method is Method.CARD:
+    by_card_alone = command.payer.method is Method.CARD and command.matched_pin is None
+    if wanted and by_card_alone and not command.quoted:
         raise TimebankError(Reason.PIN_REQUIRED, "a card pays with its PIN only: type it")
     if wanted and command.matched_pin is not None:
         use_pin(transaction, payer.member_id, command.matched_pin)
@@ -131,9 +134,15 @@ def begin(transaction: Transaction, command: Begin) -> Redemption:
 
 
 def quote(transaction: Transaction, command: Begin) -> Redemption:
-    """Gives the redemption that would begin, and writes nothing of it."""
-    would = begin(transaction, command)
+    """Gives the redemption that would begin, and writes nothing of it.
+
+    Raises the reasons named above, PIN_LOCKED when it would need a PIN that is locked.
+    """
+    would = begin(transaction, command._replace(quoted=True))
     transaction.puts.clear()
+    wallet = transaction.find(Wallet, would.member_id) if would.pin_required else None
+    if wallet is not None and wallet.pin_locked:
+        raise pin_is_locked()
     return would
 
 
@@ -212,6 +221,12 @@ def priced(transaction: Transaction, command: Begin, terminal: Terminal) -> tupl
     amount = offer.price * command.quantity if offer.price else command.amount
     if offer.price and command.amount not in (0, amount):
         raise _price_changed(offer)
+    if not offer.price and command.quantity != 1:
+        raise TimebankError(
+            Reason.VALIDATION_FAILED,
+            f"quantity: expected 1 of an offer without a price, got {command.quantity}",
+            field="quantity",
+        )
     if not 0 < amount <= AMOUNT_MAX:
         raise TimebankError(
             Reason.VALIDATION_FAILED,
@@ -275,15 +290,13 @@ def check_budget(
 
 def counters_of(transaction: Transaction, redemption: Redemption, zone: str) -> tuple[str, ...]:
     """Checks the limits that apply by what is known and gives the counters that will count."""
-    merchant_id = redemption.redemption_id.partition("/")[0]
     member_id = redemption.member_id
-    subjects = {
-        "MEMBER": member_id,
-        "DEVICE": redemption.device,
-        "TERMINAL": redemption.terminal,
-        "MERCHANT": merchant_id,
-        "MERCHANT_MEMBER_PAIR": f"{merchant_id}/{member_id}" if member_id else "",
-    }
+    subjects = subjects_of(
+        redemption.redemption_id.partition("/")[0],
+        terminal_id=redemption.terminal,
+        member_id=member_id,
+        device=redemption.device,
+    )
     offer = transaction.find(Offer, redemption.offer)
     assert offer is not None, "it was priced"
     pieces = check_pieces(transaction, offer, member_id, redemption.quantity, zone)

@@ -3,7 +3,8 @@
 Each is a function of the redemption alone, so that a change moves just the difference of before and
 after, whatever the way there, and a sum over redemptions always agrees:
 - a budget reserves what is authorised and not captured, and has spent what was captured and not
-  given back; both in fen, rounded up, so that no merchant delivers unfunded goods;
+  given back; both in fen, rounded up, so that no merchant delivers unfunded goods; a line says how
+  much it made the budget spend, which its batch sets right to what is paid;
 - an offer's stock is taken while the goods are promised or sold; a refund does not bring it back;
 - a counter of a velocity control counts what is authorised or captured less what was given back.
 """
@@ -13,6 +14,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from merchant.domain.business_days import business_day_of
+from merchant.domain.calendars import calendar_of_merchant
+from merchant.domain.counter_windows import kept_until_us
 from merchant.domain.documents import Budget, Counter, Line, Merchant, Offer, Redemption
 from merchant.domain.states import DocumentKind, OfferUnit, RedemptionState
 from merchant.domain.transactions import Transaction
@@ -99,7 +102,11 @@ def _move_stock(transaction: Transaction, offer_id: str, pieces: int) -> None:
 def _move_counters(transaction: Transaction, after: Redemption, old: Uses, new: Uses) -> None:
     transaction.want(*((DocumentKind.COUNTER, name) for name in after.counters))
     for counter_id in after.counters:
-        counter = transaction.find(Counter, counter_id) or Counter(counter_id)
+        counter, until_us = transaction.find(Counter, counter_id), kept_until_us(counter_id)
+        if counter is None:
+            if until_us is not None and until_us <= transaction.now_us:
+                continue  # it was forgotten, and nobody asks for its window any more
+            counter = Counter(counter_id)
         times = new.times - old.times
         if counter_id.startswith(PIECES):
             times = new.pieces - old.pieces
@@ -124,26 +131,33 @@ def _add_lines(
     """Adds the lines by which a merchant is paid: what was captured, and what was given back."""
     captured = after.captured - (before.captured if before else 0)
     refunded = after.refunded - (before.refunded if before else 0)
-    for kind, points in (("REDEMPTION", captured), ("REFUND", -refunded)):
-        if not points:
+    kept = (before.captured - before.refunded) if before else 0
+    for kind, amount in (("REDEMPTION", captured), ("REFUND", -refunded)):
+        if not amount:
             continue
-        day = business_day_of(
-            transaction.now_us, zone=zone, cut_off_minute=merchant.cut_off_minute
-        ).date
-        after = after._replace(business_date=after.business_date or day)
-        if after.unit is not OfferUnit.POINTS:
-            continue
-        after = after._replace(lines=after.lines + 1)
-        transaction.put(
-            Line(
-                f"{after.redemption_id}/{after.lines}",
-                after.redemption_id,
-                after.merchant_ref,
-                kind,
-                points,
-                after.fen_per_hundred_points,
-                transaction.now_us,
-                day,
-            )
-        )
+        day = business_day_of(transaction.now_us, calendar_of_merchant(merchant, zone)).date
+        after = after._replace(business_date=after.business_date or day, lines=after.lines + 1)
+        transaction.put(_line(after, kind, amount, kept, transaction.now_us, day))
+        kept += amount
     return after
+
+
+def _line(
+    redemption: Redemption, kind: str, amount: int, kept: int, now_us: int, business_date: str
+) -> Line:
+    """Makes the last line of a redemption; `kept` is what the lines before it came to."""
+    in_points = redemption.unit is OfferUnit.POINTS
+    rate = redemption.fen_per_hundred_points if in_points else 0
+    return Line(
+        f"{redemption.redemption_id}/{redemption.lines}",
+        redemption.redemption_id,
+        redemption.merchant_ref,
+        kind,
+        amount if in_points else 0,
+        redemption.fen_per_hundred_points,
+        now_us,
+        business_date,
+        minutes=0 if in_points else amount,
+        budget=redemption.budget,
+        spent_fen=fen_reserved_for(kept + amount, rate) - fen_reserved_for(kept, rate),
+    )

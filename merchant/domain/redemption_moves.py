@@ -11,6 +11,7 @@ import enum
 from typing import NamedTuple
 
 from merchant.domain.business_days import business_day_of
+from merchant.domain.calendars import calendar_of_merchant
 from merchant.domain.documents import Done, Merchant, Pending, Redemption
 from merchant.domain.payers import pin_is_wanted, use_pin
 from merchant.domain.pins import PinTiers
@@ -247,8 +248,7 @@ def _check_window(transaction: Transaction, redemption: Redemption, zone: str) -
     """A captured redemption is reversed until the cut-off of its business day."""
     merchant = transaction.find(Merchant, redemption.redemption_id.partition("/")[0])
     assert merchant is not None, "a redemption has a merchant"
-    cut_off = merchant.cut_off_minute
-    today = business_day_of(transaction.now_us, zone=zone, cut_off_minute=cut_off).date
+    today = business_day_of(transaction.now_us, calendar_of_merchant(merchant, zone)).date
     if today != redemption.business_date:
         raise TimebankError(
             Reason.BATCH_CLOSED,
@@ -260,9 +260,15 @@ def _check_window(transaction: Transaction, redemption: Redemption, zone: str) -
 def reverse(
     transaction: Transaction, redemption_id: str, merchant_ref: str, zone: str
 ) -> Redemption:
-    """Reverses by the merchant's reference; one that never arrived leaves a tombstone."""
+    """Reverses by the merchant's reference; one that never arrived leaves a tombstone.
+
+    Raises MERCHANT_NOT_FOUND, and the reasons of `move`.
+    """
     if transaction.find(Redemption, redemption_id) is not None:
         return move(transaction, Move(redemption_id, Event.REVERSE, zone))
+    merchant_id = redemption_id.partition("/")[0]
+    if transaction.find(Merchant, merchant_id) is None:
+        raise TimebankError(Reason.MERCHANT_NOT_FOUND, f"no merchant {merchant_id}")
     tombstone = Redemption(
         redemption_id, merchant_ref, "", RedemptionState.REVERSED, transaction.now_us
     )
@@ -317,7 +323,9 @@ def _known_member(transaction: Transaction, redemption: Redemption, command: Con
 
 
 def _check_other_person(redemption: Redemption, officer: str) -> None:
-    if officer in (redemption.officer, f"members/{redemption.member_id}", ""):
+    # People are named with their kind, as `officer/li`, or by their id alone.
+    first, second = (name.rpartition("/")[2] for name in (redemption.officer, officer))
+    if second in (first, redemption.member_id, ""):
         raise TimebankError(
             Reason.FOUR_EYES_REQUIRED,
             "a second person approves an assisted redemption, neither the first nor the member",

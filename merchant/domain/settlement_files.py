@@ -5,15 +5,16 @@ merchant.domain.detached_signatures), and what a line is worth (see merchant.dom
 Form: UTF-8 without BOM, RFC 4180, CRLF, one record a line, in this order:
 
     HEADER,format,ledger,merchant,business_date,sequence,fen_per_hundred_points,previous_sha256,check
-    COLUMNS,kind,redemption_id,merchant_ref,original_date,business_time,points,fen,check
+    COLUMNS,kind,redemption_id,merchant_ref,original_date,business_time,points,minutes,fen,check
     LINE,... once for each line, in the columns that the record before names
-    TRAILER,line_count,points,fen,check
+    TRAILER,line_count,points,minutes,fen,check
 
 Rules: a record's check is the first 8 digits of the SHA-256 of all bytes before the comma of the
 check, the trailer's is all 64: so the first record that was changed, added or left out is known by
 its number, 1 being the header. `previous_sha256` is that of the merchant's previous file, empty for
-the first. The fen of a line lie less than one fen from its points at the rate, and their sum is
-that of the summed points, rounded. Checks find damage; only the signature finds fraud.
+the first. A line is in points or in minutes of TIME, and the trailer sums them apart. The fen of a
+line lie less than one fen from its points at the rate, and their sum is that of the summed points,
+rounded; minutes come to no fen. Checks find damage; only the signature finds fraud.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class SettlementFileWriter:
 
     def _write(self) -> Iterator[bytes]:
         header, records = self._header, self._records
-        row, points, fen = 1, 0, 0
+        row, points, minutes, fen = 1, 0, 0, 0
         try:
             yield records.close(header_to_bytes(header), _CHECK_DIGITS)
             yield records.add(COLUMNS + b"\r\n")
@@ -105,10 +106,11 @@ class SettlementFileWriter:
                     raise refusal("lines", f"expected at most {LINES_MAX} lines, got more")
                 body = line_to_bytes(line, header)
                 points += line.points
+                minutes += line.minutes
                 fen += line.fen
                 yield records.close(body, _CHECK_DIGITS)
             row = max(row, _ROWS_BEFORE_LINES) + 1
-            totals = SettlementTotals(row - _ROWS_BEFORE_LINES - 1, points, fen)
+            totals = SettlementTotals(row - _ROWS_BEFORE_LINES - 1, points, minutes, fen)
             check_totals(totals, header)
         except TimebankError as error:
             raise _at_row(row, error) from error
@@ -166,7 +168,7 @@ class _Reader:
         self._header: SettlementHeader | None = None
         self._columns_were_read = False
         self._lines: list[SettlementLine] = []
-        self._points = self._fen = 0
+        self._points = self._minutes = self._fen = 0
         self._totals: SettlementTotals | None = None
 
     def take(self, record: bytes) -> None:
@@ -217,13 +219,14 @@ class _Reader:
             raise refusal("lines", f"expected at most {LINES_MAX} lines, got more")
         self._lines.append(line)
         self._points += line.points
+        self._minutes += line.minutes
         self._fen += line.fen
 
     def _read_totals(self, cells: list[str], header: SettlementHeader) -> SettlementTotals:
         if cells[0] != "TRAILER":
             raise refusal("record", f"expected LINE or TRAILER, got {cells[0]}")
         totals = totals_from_cells(cells)
-        counted = SettlementTotals(len(self._lines), self._points, self._fen)
+        counted = SettlementTotals(len(self._lines), self._points, self._minutes, self._fen)
         for field, expected, got in zip(counted._fields, counted, totals, strict=True):
             if got != expected:
                 raise refusal(field, f"expected {expected}, the sum of the lines, got {got}")

@@ -26,11 +26,15 @@ TEXT_CHARACTERS_MAX = 200
 SEQUENCE_MAX = 1_000_000
 POINTS_MAX = 10**12
 """Most points of one line: so many that the points of a full file sum to 64 bits."""
-COLUMNS = b"COLUMNS,kind,redemption_id,merchant_ref,original_date,business_time,points,fen,check"
+MINUTES_MAX = 10**12
+"""Most minutes of one line, likewise."""
+COLUMNS = (
+    b"COLUMNS,kind,redemption_id,merchant_ref,original_date,business_time,points,minutes,fen,check"
+)
 """The second record: it names the cells of the lines."""
 FORBIDDEN = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Characters that no text cell may hold."""
-_CELLS = {"HEADER": 8, "LINE": 8, "TRAILER": 4}
+_CELLS = {"HEADER": 8, "LINE": 9, "TRAILER": 5}
 _FORMULA_MARKS = tuple("=+-@＝＋－＠")
 _INTEGER = re.compile("0|-?[1-9][0-9]{0,18}")
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -59,8 +63,9 @@ class SettlementHeader(NamedTuple):
 
 
 class SettlementLine(NamedTuple):
-    """One redemption, or one refund with negative points and fen. `original_date` is the earlier
-    business date of a late line, else empty; `business_time_us` counts from 1970 UTC.
+    """One redemption, or one refund with negative amounts: in points, or in minutes of TIME, which
+    come to no fen. `original_date` is the earlier business date of a late line, else empty;
+    `business_time_us` counts from 1970 UTC.
     """
 
     kind: LineKind
@@ -69,14 +74,18 @@ class SettlementLine(NamedTuple):
     original_date: str
     business_time_us: int
     points: int
+    minutes: int
     fen: int
 
 
 class SettlementTotals(NamedTuple):
-    """The control totals of a file: how many lines, and the sums of their points and fen."""
+    """The control totals of a file: how many lines, and the sums of their points, of their minutes
+    of TIME, and of their fen.
+    """
 
     line_count: int
     points: int
+    minutes: int
     fen: int
 
 
@@ -116,13 +125,24 @@ def check_line(line: SettlementLine, header: SettlementHeader) -> None:
             raise refusal("original_date", f"{expected}, got {line.original_date}")
     check_time("business_time", line.business_time_us)
     sign = 1 if line.kind is LineKind.REDEMPTION else -1
-    if not 0 < sign * line.points <= POINTS_MAX:
-        expected = f"expected {sign} to {sign * POINTS_MAX} points of a {line.kind}"
-        raise refusal("points", f"{expected}, got {line.points}")
+    if line.minutes:
+        _check_amount("minutes", sign * line.minutes, MINUTES_MAX, line)
+        if line.points:
+            raise refusal("points", f"expected 0 beside {line.minutes} minutes, got {line.points}")
+    else:
+        _check_amount("points", sign * line.points, POINTS_MAX, line)
     hundredths = line.points * header.fen_per_hundred_points
     if abs(line.fen * POINTS_PER_RATE - hundredths) >= POINTS_PER_RATE:
         expected = f"expected {line.points} points at {header.fen_per_hundred_points} fen per 100"
         raise refusal("fen", f"{expected}, to less than one fen, got {line.fen}")
+
+
+def _check_amount(field: str, amount: int, maximum: int, line: SettlementLine) -> None:
+    """Checks the amount of a line, given without the sign of its kind."""
+    if not 0 < amount <= maximum:
+        sign = 1 if line.kind is LineKind.REDEMPTION else -1
+        expected = f"expected {sign} to {sign * maximum} {field} of a {line.kind}"
+        raise refusal(field, f"{expected}, got {sign * amount}")
 
 
 def check_totals(totals: SettlementTotals, header: SettlementHeader) -> None:
@@ -155,7 +175,7 @@ def line_to_bytes(line: SettlementLine, header: SettlementHeader) -> bytes:
     return _join(
         [
             *("LINE", line.kind.value, redemption_id, merchant_ref, line.original_date),
-            *(time, str(line.points), str(line.fen)),
+            *(time, str(line.points), str(line.minutes), str(line.fen)),
         ]
     )
 
@@ -208,7 +228,7 @@ def header_from_cells(cells: list[str]) -> SettlementHeader:
 
 def line_from_cells(cells: list[str], header: SettlementHeader) -> SettlementLine:
     """Reads a line under its header. Raises VALIDATION_FAILED for a broken rule."""
-    _, kind, redemption_id, merchant_ref, original_date, time, points, fen = cells
+    _, kind, redemption_id, merchant_ref, original_date, time, points, minutes, fen = cells
     if kind not in _KINDS:
         raise refusal("kind", f"expected {' or '.join(_KINDS)}, got {kind[:40]!r}")
     line = SettlementLine(
@@ -218,6 +238,7 @@ def line_from_cells(cells: list[str], header: SettlementHeader) -> SettlementLin
         original_date,
         _time_from_text(time),
         _integer("points", points),
+        _integer("minutes", minutes),
         _integer("fen", fen),
     )
     check_line(line, header)
@@ -226,10 +247,8 @@ def line_from_cells(cells: list[str], header: SettlementHeader) -> SettlementLin
 
 def totals_from_cells(cells: list[str]) -> SettlementTotals:
     """Reads a trailer. Raises VALIDATION_FAILED for what is no number."""
-    _, count, points, fen = cells
-    return SettlementTotals(
-        _integer("line_count", count), _integer("points", points), _integer("fen", fen)
-    )
+    names = SettlementTotals._fields
+    return SettlementTotals(*map(_integer, names, cells[1:]))
 
 
 def refusal(field: str, text: str) -> TimebankError:

@@ -2,14 +2,17 @@
 
 Owns: the steps of a batch, each a transaction of its own. OPEN: lines join it page by page.
 CLOSING: its lines, points and fen are fixed. CLOSED: the ledger has settled it and its file is
-known. PAID: the bank has paid it. A state never moves back, and a step that was done already
-changes nothing, so that whoever finds a batch half-way, after a crash or in another process, just
-goes on. Refuses: asking the ledger, and the bytes of files.
+known, and what budgets have spent is what was paid (see merchant.domain.budget_adjustments). PAID:
+the bank has paid it. A state never moves back, and a step that was done already changes nothing, so
+that whoever finds a batch half-way, after a crash or in another process, just goes on. Refuses:
+asking the ledger, and the bytes of files.
 Rules: a merchant has one batch under way at a time, because each file names the one before. A batch
 has one rate: lines of another rate make the next sequence. Lines of earlier days that come late
 keep their date. A batch whose points are not more than zero settles nothing: what the merchant owes
 is one CARRIED line, which the next batch with lines takes at its own rate. Refunds of later days
-are taken too when they alone would bring the merchant's points below what it may owe.
+are taken too when they alone would bring the merchant's points below what it may owe. Lines in
+minutes of TIME join whatever the rate: TIME is never turned into money, so they are listed and
+summed apart, come to no fen, and stay on the merchant's TIME account.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
+from merchant.domain.budget_adjustments import BudgetShare, adjust_budgets, debtor_of
 from merchant.domain.business_days import business_day
+from merchant.domain.calendars import calendar_of_merchant
 from merchant.domain.documents import Batch, Line, Merchant
 from merchant.domain.remainder_counts import count_remainders
 from merchant.domain.remainders import fen_of_points
@@ -64,13 +69,16 @@ class TakeLines(NamedTuple):
 
 
 class CloseBatch(NamedTuple):
-    """What a batch is closed with: its file's digest and signature, and the ledger's entry."""
+    """What a batch is closed with: its file's digest and signature, the ledger's entry, and how the
+    fen of its lines differ from what they made budgets spend.
+    """
 
     batch_id: str
     file_sha256: str
     jws: str
     entry: str
     settled_us: int
+    shares: tuple[BudgetShare, ...] = ()
 
 
 class RecordPayout(NamedTuple):
@@ -89,8 +97,7 @@ def open_batch(transaction: Transaction, command: OpenBatch) -> Batch:
     Raises MERCHANT_NOT_FOUND, VALIDATION_FAILED, OUTCOME_UNKNOWN while another one is under way.
     """
     merchant = find_merchant(transaction, command.merchant_id)
-    zone, cut_off = command.zone, merchant.cut_off_minute
-    day = business_day(command.business_date, zone=zone, cut_off_minute=cut_off)
+    day = business_day(command.business_date, calendar_of_merchant(merchant, command.zone))
     if day.end_us > transaction.now_us:
         raise _day_not_over(command.business_date)
     if merchant.open_batch or merchant.batches != command.batches_seen:
@@ -128,7 +135,8 @@ def fits(line: Line, batch: Batch, *, nets_refunds: bool) -> bool:
     if nets_refunds and line.points < 0:
         return True
     in_time = line.business_date <= batch.business_date
-    return in_time and (line.kind == CARRIED or line.rate == batch.rate)
+    any_rate = line.kind == CARRIED or line.minutes
+    return in_time and bool(any_rate or line.rate == batch.rate)
 
 
 def take_lines(transaction: Transaction, command: TakeLines) -> Batch:
@@ -139,7 +147,7 @@ def take_lines(transaction: Transaction, command: TakeLines) -> Batch:
     if batch.state != BatchState.OPEN:
         return batch
     own_id = batch.batch_id.partition("/")[2]
-    count, taken = batch.line_count, []
+    count, taken, minutes = batch.line_count, [], []
     for line_id in command.line_ids:
         line = transaction.find(Line, line_id)
         if line is None or line.batch or count >= LINES_MAX:
@@ -149,11 +157,15 @@ def take_lines(transaction: Transaction, command: TakeLines) -> Batch:
         transaction.put(line._replace(batch=own_id))
         count += 1
         taken.append(line.points)
+        minutes.append(line.minutes)
     redeemed = sum(points for points in taken if points > 0)
+    redeemed_minutes = sum(amount for amount in minutes if amount > 0)
     batch = batch._replace(
         line_count=count,
         redeemed_points=batch.redeemed_points + redeemed,
         refunded_points=batch.refunded_points + redeemed - sum(taken),
+        redeemed_minutes=batch.redeemed_minutes + redeemed_minutes,
+        refunded_minutes=batch.refunded_minutes + redeemed_minutes - sum(minutes),
         remainders=count_remainders(batch.remainders, taken, fen_per_hundred_points=batch.rate),
     )
     transaction.put(batch)
@@ -189,13 +201,17 @@ def count_attempt(transaction: Transaction, batch_id: str, attempts: int) -> Bat
 
 
 def close_batch(transaction: Transaction, command: CloseBatch) -> Batch:
-    """Closes a batch that the ledger has settled; what the merchant owes is carried on."""
+    """Closes a batch that the ledger has settled: what its budgets have spent is set right, and
+    what the merchant owes is carried on.
+    """
     batch = find_batch(transaction, command.batch_id)
     if batch.state != BatchState.CLOSING:
         return batch
     merchant = find_merchant(transaction, batch.batch_id.partition("/")[0])
+    debtor = debtor_of(merchant, command.shares)
     batch = batch._replace(
         state=BatchState.CLOSED,
+        adjusted_fen=adjust_budgets(transaction, batch, command.shares, debtor),
         file_sha256=command.file_sha256,
         jws=command.jws,
         entry=command.entry,
@@ -212,17 +228,18 @@ def close_batch(transaction: Transaction, command: CloseBatch) -> Batch:
         )
     )
     if batch.net_points < 0:
-        transaction.put(_carried(batch, transaction.now_us))
+        transaction.put(_carried(batch, debtor, transaction.now_us))
     return batch
 
 
-def _carried(batch: Batch, now_us: int) -> Line:
+def _carried(batch: Batch, budget: str, now_us: int) -> Line:
     """Makes the line by which the next batch is lowered; it names the batch that it comes from."""
     own_id = batch.batch_id.partition("/")[2]
     line_id = f"{batch.batch_id.partition('/')[0]}/carried/{own_id}"
     return Line(
         *(line_id, batch.batch_id, "", CARRIED, batch.net_points, batch.rate, now_us),
         batch.business_date,
+        budget=budget,
     )
 
 

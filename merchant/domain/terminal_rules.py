@@ -173,12 +173,7 @@ def rotate_key(transaction: Transaction, command: Rotate) -> Terminal:
     TERMINAL_SUSPENDED, TERMINAL_SIGNATURE_INVALID.
     """
     terminal = find_terminal(transaction, command.terminal_id)
-    if terminal.state is TerminalState.SUSPENDED:
-        raise TimebankError(
-            Reason.TERMINAL_SUSPENDED,
-            f"terminal {command.terminal_id} is SUSPENDED: resume it, then rotate its key",
-            terminal=command.terminal_id,
-        )
+    check_not_suspended(terminal)
     keys = live_keys(terminal, transaction.now_us)
     ids = [key.key_id for key in keys]
     if not command.proved or command.old_key_id not in ids:
@@ -222,6 +217,16 @@ def find_terminal(transaction: Transaction, terminal_id: str) -> Terminal:
     if terminal is None:
         raise no_terminal(terminal_id)
     return terminal
+
+
+def check_not_suspended(terminal: Terminal) -> None:
+    """Refuses a till that is lost or out of use, with TERMINAL_SUSPENDED."""
+    if terminal.state is TerminalState.SUSPENDED:
+        raise TimebankError(
+            Reason.TERMINAL_SUSPENDED,
+            f"terminal {terminal.terminal_id} is SUSPENDED: resume it, then call again",
+            terminal=terminal.terminal_id,
+        )
 
 
 def no_terminal(terminal_id: str) -> TimebankError:

@@ -154,6 +154,8 @@ def check_line(field: str, text: str, characters_max: int) -> None:
     """
     if len(text) > characters_max:
         raise _malformed(field, f"at most {characters_max} characters", f"{len(text)}")
+    if text.isprintable():
+        return  # none of them is unseen; some that are seen, as a wide space, are not printable
     for index, character in enumerate(text):
         if unicodedata.category(character) in _UNSEEN:
             got = f"U+{ord(character):04X} at {index}"

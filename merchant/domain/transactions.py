@@ -33,6 +33,8 @@ class State:
     documents: dict[Key, Document | None] = field(default_factory=dict)
     changed: dict[Key, Document] = field(default_factory=dict)
     gone: dict[Key, None] = field(default_factory=dict)
+    before: dict[Key, Document | None] = field(default_factory=dict)
+    """What was there of each that was changed, as it was looked up."""
 
 
 @dataclass(slots=True)
@@ -94,6 +96,7 @@ class Transaction:
         state = self.state
         written = self.kept if refused else {**self.kept, **self.puts}
         for key, document in written.items():
+            state.before.setdefault(key, state.documents.get(key))
             state.documents[key] = document
             state.changed[key] = document
             state.gone.pop(key, None)

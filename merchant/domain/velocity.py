@@ -6,8 +6,13 @@ an ISO week, a month, a lifetime, one transaction.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator, Sequence
+
 from merchant.domain.business_days import from_us, zone_of
-from merchant.domain.documents import Control, Controls, Counter, Offer
+from merchant.domain.counter_windows import kept_until_us
+from merchant.domain.documents import Control, Controls, Counter, Document, Offer
+from merchant.domain.places import Key
 from merchant.domain.redemption_effects import PIECES
 from merchant.domain.states import DocumentKind
 from merchant.domain.transactions import Transaction
@@ -23,7 +28,12 @@ SPENT = "spent/"
 
 def window_of(window: str, now_us: int, zone: str) -> str:
     """Names the window of a moment, e.g. `2026-11-30`, `2026-W49`, `2026-11`."""
-    local = from_us(now_us).astimezone(zone_of(zone))
+    return _window_of_second(window, now_us // 1_000_000, zone)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _window_of_second(window: str, now_s: int, zone: str) -> str:
+    local = from_us(now_s * 1_000_000).astimezone(zone_of(zone))
     if window == "DAY":
         return local.date().isoformat()
     if window == "WEEK":
@@ -34,43 +44,69 @@ def window_of(window: str, now_us: int, zone: str) -> str:
     return "all"
 
 
+def subjects_of(
+    merchant_id: str, *, terminal_id: str, member_id: str, device: str
+) -> dict[str, str]:
+    """Gives whom and what a redemption counts for, by scope; an empty one for nobody."""
+    return {
+        "MEMBER": member_id,
+        "DEVICE": device,
+        "TERMINAL": terminal_id,
+        "MERCHANT": merchant_id,
+        "MERCHANT_MEMBER_PAIR": f"{merchant_id}/{member_id}" if member_id else "",
+    }
+
+
+def want_counters(
+    transaction: Transaction, subjects: dict[str, str], zone: str, *more: Key
+) -> None:
+    """Asks at once for all counters of the controls, and for what else is wanted."""
+    controls = transaction.find(Controls, CONTROLS_ID)
+    known = controls.controls if controls is not None else ()
+    now_us = transaction.now_us
+    names = [name for _, name in _counted(known, subjects, now_us, zone) if name]
+    if subjects["MEMBER"]:
+        names.append(spent_counter(subjects["MEMBER"], now_us, zone))
+    transaction.want(*more, *((DocumentKind.COUNTER, name) for name in names))
+
+
+def spent_counter(member_id: str, now_us: int, zone: str) -> str:
+    """Names the counter of what a member spends in a day."""
+    return f"{SPENT}{member_id}/{window_of('DAY', now_us, zone)}"
+
+
+def _counted(
+    controls: Sequence[Control], subjects: dict[str, str], now_us: int, zone: str
+) -> Iterator[tuple[Control, str]]:
+    """Gives the controls that have a subject, each with its counter; a transaction has none."""
+    for control in controls:
+        subject = subjects[control.scope]
+        if subject and control.window == "TRANSACTION":
+            yield control, ""
+        elif subject:
+            window = window_of(control.window, now_us, zone)
+            yield control, f"{control.control_id}/{subject}/{window}"
+
+
 def check_controls(
     transaction: Transaction, subjects: dict[str, str], amount: int, zone: str
 ) -> tuple[str, ...]:
     """Checks every control against its subject and gives the counters that will count.
 
-    `subjects` are ids by scope; one without a subject is not looked at. Raises
-    VELOCITY_LIMIT_EXCEEDED.
+    `subjects` are those of subjects_of. Raises VELOCITY_LIMIT_EXCEEDED.
     """
+    want_counters(transaction, subjects, zone)
     controls = transaction.find(Controls, CONTROLS_ID)
+    now_us = transaction.now_us
     counters = []
     if subjects["MEMBER"]:
-        day = window_of("DAY", transaction.now_us, zone)
-        counters.append(f"{SPENT}{subjects['MEMBER']}/{day}")
+        counters.append(spent_counter(subjects["MEMBER"], now_us, zone))
     known = controls.controls if controls is not None else ()
-    transaction.want(
-        *(
-            (
-                DocumentKind.COUNTER,
-                f"{one.control_id}/{subjects[one.scope]}/"
-                f"{window_of(one.window, transaction.now_us, zone)}",
-            )
-            for one in known
-            if subjects.get(one.scope) and one.window != "TRANSACTION"
-        )
-    )
-    for control in known:
-        subject = subjects.get(control.scope, "")
-        if not subject:
-            continue
-        amount_before = times_before = 0
-        if control.window != "TRANSACTION":
-            window = window_of(control.window, transaction.now_us, zone)
-            counter_id = f"{control.control_id}/{subject}/{window}"
-            counter = transaction.find(Counter, counter_id) or Counter(counter_id)
-            amount_before, times_before = counter.amount, counter.times
-            counters.append(counter_id)
-        _check(control, amount_before + amount, times_before + 1)
+    for control, name in _counted(known, subjects, now_us, zone):
+        before = (transaction.find(Counter, name) if name else None) or Counter(name)
+        if name:
+            counters.append(name)
+        _check(control, before.amount + amount, before.times + 1)
     return tuple(counters)
 
 
@@ -117,3 +153,14 @@ def check_pieces(
             )
         counters.append(counter_id)
     return tuple(counters)
+
+
+def forget_counters(transaction: Transaction, counter_ids: Sequence[str]) -> Document:
+    """Forgets those of some counters whose windows are long over; gives the last of them all."""
+    transaction.want(*((DocumentKind.COUNTER, counter_id) for counter_id in counter_ids))
+    for counter_id in counter_ids:
+        until_us = kept_until_us(counter_id)
+        over = until_us is not None and until_us <= transaction.now_us
+        if over and transaction.find(Counter, counter_id) is not None:
+            transaction.delete(Counter, counter_id)
+    return Counter(counter_ids[-1])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from merchant.domain.documents import Redemption, Voucher
+from merchant.domain.payers import count_wrong, pin_is_wanted, tries_of, use_pin
+from merchant.domain.pins import PinTiers
 from merchant.domain.redemption_begin import (
     AMOUNT_MAX,
     ask_ledger,
@@ -22,7 +24,7 @@ from merchant.domain.transactions import Transaction
 from timebank.errors import Reason, TimebankError
 
 ISSUED, COLLECTED, EXPIRED, REFUNDED = 1, 2, 3, 4
-VALID_DAYS_MAX = 366
+VALID_DAYS_MAX = 365
 DAY_US = 86_400_000_000
 
 
@@ -42,6 +44,9 @@ class IssueVoucher(NamedTuple):
     price_version: int
     valid_us: int
     zone: str
+    tiers: PinTiers
+    matched_pin: str | None
+    """The PIN's hash that the typed one matched, empty for none; None when none was typed."""
 
 
 class CollectVoucher(NamedTuple):
@@ -94,6 +99,7 @@ def issue_voucher(transaction: Transaction, command: IssueVoucher) -> Redemption
         counters=counters_of(transaction, redemption, command.zone),
         counts_stock=offer.stock is not None,
     )
+    _take_pin(transaction, redemption, command)
     transaction.put(
         Voucher(
             command.digest,
@@ -111,16 +117,28 @@ def issue_voucher(transaction: Transaction, command: IssueVoucher) -> Redemption
     return put_redemption(transaction, None, asked, command.zone)
 
 
+def _take_pin(transaction: Transaction, redemption: Redemption, command: IssueVoucher) -> None:
+    if pin_is_wanted(transaction, redemption, command.zone, command.tiers):
+        if command.matched_pin is None:
+            raise TimebankError(
+                Reason.PIN_REQUIRED, "this much is paid with a PIN: type it and call again"
+            )
+        use_pin(transaction, command.member_id, command.matched_pin)
+
+
 def collect_voucher(transaction: Transaction, command: CollectVoucher) -> Voucher:
-    """Hands the goods out, once. Raises VOUCHER_NOT_FOUND, also for another merchant's, and
-    REDEMPTION_STATE for one that was collected, expired or refunded.
+    """Hands the goods out, once. Raises VOUCHER_NOT_FOUND, also for another merchant's, which
+    counts as a wrong code, RATE_LIMITED after too many of them, and REDEMPTION_STATE for one that
+    was collected, expired or refunded.
     """
+    tries = tries_of(transaction, command.terminal)
     voucher = transaction.find(Voucher, command.digest)
     merchant_id = command.terminal.partition("/")[0]
     redemption = None
     if voucher is not None and voucher.merchant_id == merchant_id:
         redemption = transaction.find(Redemption, voucher.redemption_id)
     if voucher is None or redemption is None or redemption.state is RedemptionState.DECLINED:
+        count_wrong(transaction, tries)
         raise TimebankError(Reason.VOUCHER_NOT_FOUND, "no such voucher of this merchant")
     check_answered(redemption)
     state = state_of(voucher, redemption, transaction.now_us)

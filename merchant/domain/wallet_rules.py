@@ -23,13 +23,14 @@ class IssueCode(NamedTuple):
 
 
 class SetPin(NamedTuple):
-    """A new PIN's hash; `matched` is the hash of the present one that the typed one matched, None
-    when somebody resets it without knowing it.
+    """A new PIN's hash, empty for none; `matched` is the hash of the present one that the typed one
+    matched, None when somebody resets it without knowing it; `typed`: a present one was typed.
     """
 
     member_id: str
     pin_hash: str
     matched: str | None
+    typed: bool = True
 
 
 class IssueCard(NamedTuple):
@@ -69,9 +70,16 @@ def issue_code(transaction: Transaction, command: IssueCode) -> Code:
 
 
 def set_pin(transaction: Transaction, command: SetPin) -> Wallet:
-    """Sets a PIN; who has one already shows it first. Raises PIN_INVALID, PIN_LOCKED."""
+    """Sets a PIN; who has one already shows it first.
+
+    Raises PIN_REQUIRED, PIN_INVALID, PIN_LOCKED.
+    """
     wallet = _wallet(transaction, command.member_id)
     if wallet.pin_hash and command.matched is not None:
+        if not command.typed:
+            raise TimebankError(
+                Reason.PIN_REQUIRED, "the member has a PIN: type the present one, then the new one"
+            )
         use_pin(transaction, command.member_id, command.matched)
     state = pins.after_reset(command.pin_hash)
     changed = wallet._replace(pin_hash=state.hash_text, pin_failed=0, pin_locked=False)
@@ -104,10 +112,15 @@ def block_card(transaction: Transaction, digest: str, member_id: str = "") -> Ca
     """Blocks a card, of a certain member when one is named. Raises CARD_NOT_FOUND."""
     card = transaction.find(Card, digest)
     if card is None or (member_id and card.member_id != member_id):
-        raise TimebankError(Reason.CARD_NOT_FOUND, "no such card")
+        raise no_card()
     blocked = card._replace(blocked=True)
     transaction.put(blocked)
     return blocked
+
+
+def no_card() -> TimebankError:
+    """Says that a card does not exist, or is none of the caller's business."""
+    return TimebankError(Reason.CARD_NOT_FOUND, "no such card")
 
 
 def _wallet(transaction: Transaction, member_id: str) -> Wallet:

@@ -18,7 +18,7 @@ from merchant.rpc.terminals import TerminalRpcs
 from merchant.usecases.callers import sees_terms
 from merchant.usecases.merchants import Wish
 from merchant.wire_merchants import (
-    MERCHANT_FIELDS,
+    MERCHANT_CHANGES,
     changes_from_wire,
     check_budget,
     control_from_wire,
@@ -81,7 +81,7 @@ class MerchantRpcs(TerminalRpcs):
         programme = await self._merchants.programme(ledger_id, current_principal())
         asker = asking(request.request_id)
         paths = request.update_mask.paths
-        changes = changes_from_wire(request.merchant, MERCHANT_FIELDS, paths, prefix="merchant")
+        changes = changes_from_wire(request.merchant, MERCHANT_CHANGES, paths, prefix="merchant")
         if "budget" in dict(changes):
             check_budget(ledger_id, request.merchant)
         version = version_from_etag(request.merchant.etag)

@@ -6,11 +6,24 @@ from typing import Any, cast
 
 import grpc.aio
 
-from merchant.domain.documents import Line, Redemption
-from merchant.domain.states import DocumentKind
-from merchant.names import invalid, merchant_from_name, redemption_from_name
+from merchant.domain.business_days import parse_date
+from merchant.domain.documents import Redemption
+from merchant.domain.settlement_rules import no_batch, no_merchant
+from merchant.domain.states import DocumentKind, RedemptionState
+from merchant.names import (
+    ALL,
+    batch_from_name,
+    invalid,
+    member_from_name,
+    merchant_from_name,
+    redemption_from_name,
+    terminal_from_name,
+)
 from merchant.rpc.vouchers import VoucherRpcs
+from merchant.usecases.callers import is_own, owner_of
+from merchant.usecases.look_ups import merchant_ids
 from merchant.usecases.programmes import Programme, Programmes
+from merchant.usecases.redemption_lists import RedemptionLists, Wanted
 from merchant.usecases.redemptions import Outcome, Redemptions, redemption_id_of
 from merchant.usecases.tills import Tills
 from merchant.usecases.vouchers import Vouchers
@@ -21,12 +34,11 @@ from timebank.errors import Reason, TimebankError
 from timebank.merchant.v1 import redemption_pb2, redemption_service_pb2
 from timebank.paging import page_number, page_size_of, page_token
 
-PAGES_LOOKED_AT = 20
-"""A call reads so many pages at most: a page may have fewer rows than wanted, and a next one."""
 Context = grpc.aio.ServicerContext[Any, Any]
 SEES_MEMBERS = frozenset(
     {PrincipalKind.OPERATOR, PrincipalKind.AUDITOR, PrincipalKind.SERVICE, PrincipalKind.OFFICER}
 )
+_SEES_NO_MEMBERS = frozenset({PrincipalKind.MERCHANT, PrincipalKind.TERMINAL})
 
 
 class RedemptionReadRpcs(VoucherRpcs):
@@ -42,6 +54,7 @@ class RedemptionReadRpcs(VoucherRpcs):
     ) -> None:
         super().__init__(programmes, wallets, vouchers, tills)
         self._redemptions = redemptions
+        self._lists = RedemptionLists(programmes)
 
     async def GetRedemption(
         self, request: redemption_service_pb2.GetRedemptionRequest, context: Context
@@ -63,51 +76,27 @@ class RedemptionReadRpcs(VoucherRpcs):
         return self._answer(programme, Outcome(await self._with_batch(programme, found)))
 
     async def _with_batch(self, programme: Programme, redemption: Redemption) -> Redemption:
-        """Tells the batch that settled a redemption, which its first line knows."""
-        if not redemption.lines:
-            return redemption
-        name = f"{redemption.redemption_id}/1"
-        line = cast("Line | None", await self._programmes.find(programme, DocumentKind.LINE, name))
-        return redemption._replace(batch=line.batch if line is not None else "")
+        return (await self._lists.with_batches(programme, [redemption]))[0]
 
     async def ListRedemptions(
         self, request: redemption_service_pb2.ListRedemptionsRequest, context: Context
     ) -> redemption_service_pb2.ListRedemptionsResponse:
         """Lists redemptions, newest first."""
         programme, merchant_id = await self._merchant(request.parent)
-        principal, size = current_principal(), page_size_of(request.page_size)
-        if request.batch:
-            raise invalid("batch", "not built yet: read the batch's file, or LookupRedemption")
-        member = request.member
-        if principal.kind is PrincipalKind.MEMBER:
-            member = f"ledgers/{programme.ledger_id}/members/{principal.id}"
-        filters = (request.state, request.business_date, request.terminal, member)
-        key = ("redemptions", request.parent, *filters)
+        size, wanted = page_size_of(request.page_size), _wanted(request)
+        key = ("redemptions", request.parent, *wanted, request.batch)
         before = page_number(request.page_token, *key, first=-1)
-        found: list[redemption_pb2.Redemption] = []
-        for _ in range(PAGES_LOOKED_AT):
-            rows = await self._programmes.listed(
-                programme,
-                DocumentKind.REDEMPTION,
-                merchant_id,
-                after=before,
-                newest_first=True,
-                limit=size + 1,
-            )
-            for sequence, document in rows:
-                message = self._answer(programme, Outcome(cast("Redemption", document)))
-                shown = f"ledgers/{programme.ledger_id}/members/{document.member_id}"  # type: ignore[union-attr]  # it is a redemption
-                if _matches(message, shown, filters):
-                    if len(found) == size:
-                        return redemption_service_pb2.ListRedemptionsResponse(
-                            redemptions=found, next_page_token=page_token(str(before), *key)
-                        )
-                    found.append(message)
-                before = sequence
-            if len(rows) <= size:
-                return redemption_service_pb2.ListRedemptionsResponse(redemptions=found)
+        if request.batch:
+            batch_id = await self._batch_id(programme, merchant_id, request.batch)
+            page = await self._lists.of_batch(programme, batch_id, wanted, before=before, size=size)
+        else:
+            of = await self._parents(programme, merchant_id)
+            page = await self._lists.of_merchants(programme, of, wanted, before=before, size=size)
+        found = await self._lists.with_batches(programme, page.redemptions)
+        more = page.next_before >= 0
         return redemption_service_pb2.ListRedemptionsResponse(
-            redemptions=found, next_page_token=page_token(str(before), *key)
+            redemptions=[self._answer(programme, Outcome(one)) for one in found],
+            next_page_token=page_token(str(page.next_before), *key) if more else "",
         )
 
     # Who asks, and for what.
@@ -115,13 +104,36 @@ class RedemptionReadRpcs(VoucherRpcs):
     async def _merchant(self, name: str) -> tuple[Programme, str]:
         ledger_id, merchant_id = merchant_from_name(name, "parent")
         principal = current_principal()
+        if merchant_id == ALL and principal.kind in _SEES_NO_MEMBERS:
+            merchant_id = owner_of(principal)
         check_merchant(principal, merchant_id)
         return await self._programmes.programme(ledger_id, principal), merchant_id
+
+    async def _parents(self, programme: Programme, merchant_id: str) -> list[str]:
+        """Names the merchants of a list: one, or all. Raises MERCHANT_NOT_FOUND."""
+        if merchant_id == ALL:
+            return await merchant_ids(self._programmes, programme)
+        found = await self._programmes.find(programme, DocumentKind.MERCHANT, merchant_id)
+        if found is None:
+            raise no_merchant(merchant_id)
+        return [merchant_id]
+
+    async def _batch_id(self, programme: Programme, merchant_id: str, name: str) -> str:
+        """Finds a batch of a merchant, or of any. Raises BATCH_NOT_FOUND for another's."""
+        ledger_id, owner, own_id = batch_from_name(name, "batch")
+        batch_id = f"{owner}/{own_id}"
+        found = None
+        if ledger_id == programme.ledger_id and merchant_id in (owner, ALL):
+            found = await self._programmes.find(programme, DocumentKind.BATCH, batch_id)
+        if found is None:
+            raise no_batch(batch_id)
+        return batch_id
 
     async def _redemption_id(self, name: str) -> tuple[Programme, str]:
         ledger_id, merchant_id, own_id = redemption_from_name(name)
         principal = current_principal()
-        check_merchant(principal, merchant_id)
+        if not is_own(principal, merchant_id):
+            raise not_found(f"{merchant_id}/{own_id}")
         programme = await self._programmes.programme(ledger_id, principal)
         return programme, f"{merchant_id}/{own_id}"
 
@@ -151,20 +163,34 @@ class RedemptionReadRpcs(VoucherRpcs):
 
 def check_merchant(principal: Principal, merchant_id: str) -> None:
     """Refuses the redemptions of other merchants. Raises MERCHANT_NOT_FOUND."""
-    owner = principal.id.partition("/")[0]
-    limited = principal.kind in (PrincipalKind.MERCHANT, PrincipalKind.TERMINAL)
-    if limited and owner != merchant_id:
-        raise TimebankError(Reason.MERCHANT_NOT_FOUND, f"no merchant {merchant_id}")
+    if principal.kind in _SEES_NO_MEMBERS and owner_of(principal) != merchant_id:
+        raise no_merchant(merchant_id)
 
 
-def _matches(message: redemption_pb2.Redemption, member: str, filters: tuple[Any, ...]) -> bool:
-    state, business_date, terminal, wanted_member = filters
-    return (
-        (not state or message.state == state)
-        and (not business_date or message.business_date == business_date)
-        and (not terminal or message.terminal == terminal)
-        and (not wanted_member or member == wanted_member)
-    )
+def _wanted(request: redemption_service_pb2.ListRedemptionsRequest) -> Wanted:
+    """Reads which redemptions are wanted, of those that the caller may see.
+
+    Raises VALIDATION_FAILED, SCOPE_MISSING.
+    """
+    principal, member_id, terminal = current_principal(), "", ""
+    if request.state and int(request.state) not in {int(state) for state in RedemptionState}:
+        raise invalid("state", f"expected a value of the contract, got {request.state}")
+    if request.business_date:
+        parse_date("business_date", request.business_date)
+    if request.terminal:
+        terminal = "/".join(terminal_from_name(request.terminal, "terminal")[1:])
+    if request.member:
+        member_id = member_from_name(request.member)[1]
+    if principal.kind is PrincipalKind.MEMBER and not member_id:
+        member_id = principal.id
+    foreign = principal.kind is PrincipalKind.MEMBER and member_id != principal.id
+    if foreign or (member_id and principal.kind in _SEES_NO_MEMBERS):
+        raise TimebankError(
+            Reason.SCOPE_MISSING,
+            "a member lists their own redemptions, a merchant and its tills those of any member:"
+            " leave member out",
+        )
+    return Wanted(request.state, request.business_date, terminal, member_id)
 
 
 def not_found(redemption_id: str) -> TimebankError:

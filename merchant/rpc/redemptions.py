@@ -16,6 +16,7 @@ from merchant.names import (
     invalid,
     member_from_name,
     offer_from_name,
+    person_of,
     terminal_from_name,
     text_of,
 )
@@ -35,6 +36,7 @@ from merchant.wire_redemptions import (
     quantity_from_wire,
 )
 from timebank.auth import PrincipalKind, current_actor, current_call, current_principal
+from timebank.errors import Reason, TimebankError
 from timebank.ids import uuid_bytes
 from timebank.merchant.v1 import redemption_pb2, redemption_service_pb2
 
@@ -84,7 +86,13 @@ class RedemptionRpcs(RedemptionReadRpcs):
         merchant_ref = merchant_ref_from_wire(request.merchant_ref)
         payable = payable_from_wire(request)
         await check_signed(
-            self._tills, programme, context, request, terminal=terminal, code=payable.typed
+            self._tills,
+            programme,
+            context,
+            request,
+            merchant_id=merchant_id,
+            terminal=terminal,
+            code=payable.typed,
         )
         payer = await self._payer(programme, payable)
         command = Begin(
@@ -118,8 +126,7 @@ class RedemptionRpcs(RedemptionReadRpcs):
             programme, merchant_id, terminal_from_name(request.terminal, "terminal"), "terminal"
         )
         offer = own_id_of(programme, merchant_id, offer_from_name(request.offer, "offer"), "offer")
-        by_card = request.WhichOneof("payer") == "card_number"
-        named = request.WhichOneof("payer") is not None and not by_card
+        named = request.WhichOneof("payer") is not None
         payable = payable_from_wire(request) if named else Payable(Method.MERCHANT_QR)
         payer = await self._payer(programme, payable)
         command = Begin(
@@ -143,8 +150,8 @@ class RedemptionRpcs(RedemptionReadRpcs):
             amount=quoted.amount,
             cash_fen=quoted.cash_fen,
             price_version=quoted.price_version,
-            pin_required=quoted.pin_required or by_card,
-            payer_checked=payable.method is Method.PAYMENT_CODE,
+            pin_required=quoted.pin_required,
+            payer_checked=bool(quoted.member_id),
         )
 
     async def _payer(self, programme: Programme, payable: Payable) -> Payer:
@@ -170,14 +177,15 @@ class RedemptionRpcs(RedemptionReadRpcs):
             member_id = await self._wallets.payer_of(programme, code=payer.digest)
         if payer.method is Method.CARD:
             member_id = await self._wallets.payer_of(programme, card=payer.digest)
-        return await self._wallets.matched_pin(programme, member_id, pin) if member_id else ""
+        # Also when the code or card is nobody's: a guess must not be told by how it was answered.
+        return await self._wallets.matched_pin(programme, member_id, pin)
 
     async def ConfirmRedemption(
         self, request: redemption_service_pb2.ConfirmRedemptionRequest, context: Context
     ) -> redemption_pb2.Redemption:
         """Goes on with the member's PIN, typed at the till."""
         programme, redemption_id = await self._redemption_id(request.name)
-        await self._check_move(programme, context, request, redemption_id)
+        await self._check_move(programme, context, request, redemption_id, in_use=True)
         found = await self._find(programme, redemption_id)
         matched = await self._wallets.matched_pin(programme, found.member_id, request.pin)
         command = Confirm(
@@ -193,6 +201,8 @@ class RedemptionRpcs(RedemptionReadRpcs):
         self, request: redemption_service_pb2.ConfirmByMemberRequest, context: Context
     ) -> redemption_pb2.Redemption:
         """Goes on with the yes of the member who scanned the merchant's QR."""
+        if request.terminal:
+            terminal_from_name(request.terminal, "terminal")
         if request.name.endswith("/-"):
             programme, redemption_id = await self._waiting_at(request)
         else:
@@ -200,6 +210,8 @@ class RedemptionRpcs(RedemptionReadRpcs):
         member_id = self._member_of(programme, request.member)
         accounts = await self._programmes.member_accounts(programme, member_id)
         found = await self._find(programme, redemption_id)
+        if request.amount not in (0, found.amount):
+            raise _agreed_to_another(found, request.amount)
         by_points = found.unit.name == "POINTS"
         matched = None
         if request.pin:
@@ -238,6 +250,8 @@ class RedemptionRpcs(RedemptionReadRpcs):
         ]
         if len(waiting) != 1 or request.amount not in (0, waiting[0].amount):
             raise not_found(f"that alone waits at {request.terminal} with this amount")
+        if not request.amount:
+            raise invalid("amount", "expected what the member agreed to, got nothing")
         return programme, waiting[0].redemption_id
 
     async def ApproveAssistedRedemption(
@@ -246,7 +260,8 @@ class RedemptionRpcs(RedemptionReadRpcs):
         """Goes on with the yes of a second person."""
         programme, redemption_id = await self._redemption_id(request.name)
         trusted = current_principal().kind in (PrincipalKind.SERVICE, PrincipalKind.OPERATOR)
-        officer = request.officer if request.officer and trusted else current_actor()
+        officer = person_of("officer", request.officer) if trusted else ""
+        officer = officer or current_actor()
         command = Confirm(
             redemption_id,
             programme.zone,
@@ -286,10 +301,14 @@ class RedemptionRpcs(RedemptionReadRpcs):
         self, request: Any, context: Context, event: Event, *, final: bool = False
     ) -> redemption_pb2.Redemption:
         programme, redemption_id = await self._redemption_id(request.name)
-        await self._check_move(programme, context, request, redemption_id)
+        # What a stolen till gives back goes to whoever stole it.
+        in_use = event is Event.REFUND
+        await self._check_move(programme, context, request, redemption_id, in_use=in_use)
         op_ref, amount = "", 0
         if event is not Event.VOID:
             op_ref, amount = text_of("op_ref", request.op_ref, OP_REF_MAX), request.amount
+            if amount < 1:
+                raise invalid("amount", f"expected 1 or more, got {amount}")
         command = Move(redemption_id, event, programme.zone, op_ref, amount, final)
         outcome = await self._redemptions.move(
             programme, command, request_id=uuid_bytes(request.request_id), call=current_call()
@@ -301,7 +320,7 @@ class RedemptionRpcs(RedemptionReadRpcs):
     ) -> redemption_pb2.Redemption:
         """Reverses by the merchant's reference, whether it arrived or not."""
         programme, merchant_id = await self._merchant(request.parent)
-        await check_signed(self._tills, programme, context, request)
+        await check_signed(self._tills, programme, context, request, merchant_id=merchant_id)
         outcome = await self._redemptions.reverse(
             programme,
             merchant_id,
@@ -314,13 +333,30 @@ class RedemptionRpcs(RedemptionReadRpcs):
     # Who asks, and for what.
 
     async def _check_move(
-        self, programme: Programme, context: Context, request: Any, redemption_id: str
+        self,
+        programme: Programme,
+        context: Context,
+        request: Any,
+        redemption_id: str,
+        *,
+        in_use: bool,
     ) -> None:
         """A till signs its reference: it must be that of the redemption which it names."""
-        await check_signed(self._tills, programme, context, request)
+        merchant_id = redemption_id.partition("/")[0]
+        await check_signed(
+            self._tills, programme, context, request, merchant_id=merchant_id, in_use=in_use
+        )
         merchant_ref = request.merchant_ref
         if not merchant_ref and current_principal().kind is not PrincipalKind.TERMINAL:
             return
-        merchant_id = redemption_id.partition("/")[0]
         if redemption_id_of(merchant_id, merchant_ref) != redemption_id:
             raise not_found(redemption_id)
+
+
+def _agreed_to_another(redemption: Redemption, amount: int) -> TimebankError:
+    return TimebankError(
+        Reason.PRICE_CHANGED,
+        f"amount: the member agreed to {amount}, this costs {redemption.amount}: show it again",
+        field="amount",
+        amount=redemption.amount,
+    )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc.aio
+from google.api import httpbody_pb2
 
 from merchant.domain.documents import Merchant
 from merchant.domain.settlement_rules import no_batch, no_merchant
@@ -47,6 +48,7 @@ from timebank.paging import page_number, page_size_of, page_token
 
 Context = grpc.aio.ServicerContext[Any, Any]
 PIECE_BYTES_MAX = 65_536
+FILE_TYPE = "text/csv; charset=utf-8"
 
 
 class SettlementRpcs(SettlementServiceServicer):
@@ -105,12 +107,15 @@ class SettlementRpcs(SettlementServiceServicer):
         self, request: settlement_service_pb2.DownloadBatchFileRequest, context: Context
     ) -> AsyncIterator[settlement_service_pb2.DownloadBatchFileResponse]:
         """Streams the file of a closed batch."""
-        programme, batch_id = await self._batch(request.name)
-        batch = await self._settlements.find_closed(programme, batch_id)
-        async for chunk in self._files.chunks(programme, batch):
-            for start in range(0, len(chunk), PIECE_BYTES_MAX):
-                piece = chunk[start : start + PIECE_BYTES_MAX]
-                yield settlement_service_pb2.DownloadBatchFileResponse(data=piece)
+        async for piece in self._pieces(request.name):
+            yield settlement_service_pb2.DownloadBatchFileResponse(data=piece)
+
+    async def GetBatchFile(
+        self, request: settlement_service_pb2.GetBatchFileRequest, context: Context
+    ) -> AsyncIterator[httpbody_pb2.HttpBody]:
+        """Streams the file of a closed batch as the body of an answer over HTTP."""
+        async for piece in self._pieces(request.name):
+            yield httpbody_pb2.HttpBody(content_type=FILE_TYPE, data=piece)
 
     async def RecordPayout(
         self, request: settlement_service_pb2.RecordPayoutRequest, context: Context
@@ -209,6 +214,14 @@ class SettlementRpcs(SettlementServiceServicer):
 
     async def _programme(self, ledger_id: str) -> Programme:
         return await self._programmes.programme(ledger_id, current_principal())
+
+    async def _pieces(self, name: str) -> AsyncIterator[bytes]:
+        """Gives the file of a batch in pieces. Raises BATCH_NOT_FOUND, BATCH_STATE."""
+        programme, batch_id = await self._batch(name)
+        batch = await self._settlements.find_closed(programme, batch_id)
+        async for chunk in self._files.chunks(programme, batch):
+            for start in range(0, len(chunk), PIECE_BYTES_MAX):
+                yield chunk[start : start + PIECE_BYTES_MAX]
 
     async def _batch(self, name: str) -> tuple[Programme, str]:
         """Reads the name of a batch that the caller may know of. Raises BATCH_NOT_FOUND."""

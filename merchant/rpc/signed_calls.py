@@ -29,13 +29,17 @@ async def check_signed(
     context: Context,
     request: Any,
     *,
+    merchant_id: str,
     terminal: str = "",
     code: str = "",
+    in_use: bool = False,
 ) -> None:
-    """Checks the signature of a call; `terminal` is the id of the till that the request names.
+    """Checks the signature of a call by a till of a merchant; `terminal` is the id of the till that
+    the request names, `in_use` asks for one that is not suspended.
 
     A merchant's back office, an operator and a service may move a redemption without one, but only
-    a till begins one. Raises TERMINAL_SIGNATURE_INVALID, RATE_LIMITED, TERMINAL_NOT_FOUND.
+    a till begins one. Raises TERMINAL_SIGNATURE_INVALID, RATE_LIMITED, TERMINAL_NOT_FOUND,
+    TERMINAL_SUSPENDED.
     """
     metadata = {str(key): value for key, value in context.invocation_metadata() or ()}
     signature = metadata.get(SIGNATURE_KEY)
@@ -48,12 +52,13 @@ async def check_signed(
             )
         return
     named = _text(metadata, TERMINAL_KEY)
-    ledger_id, merchant_id, own_id = terminal_from_name(named, TERMINAL_KEY)
-    signer = f"{merchant_id}/{own_id}"
-    if ledger_id != programme.ledger_id or (terminal and signer != terminal):
+    ledger_id, owner, own_id = terminal_from_name(named, TERMINAL_KEY)
+    signer = f"{owner}/{own_id}"
+    own = (ledger_id, owner) == (programme.ledger_id, merchant_id)
+    if not own or (terminal and signer != terminal):
         raise TimebankError(
             Reason.TERMINAL_SIGNATURE_INVALID,
-            f"metadata {TERMINAL_KEY}: expected the request's till, got {named[:80]!r}",
+            f"metadata {TERMINAL_KEY}: expected the till of the request, got {named[:80]!r}",
         )
     timestamp = _text(metadata, TIMESTAMP_KEY)
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
@@ -68,6 +73,8 @@ async def check_signed(
         _text(metadata, NONCE_KEY),
     )
     await tills.check(programme, signer, call, _signature(signature))
+    if in_use:
+        await tills.check_in_use(programme, signer)
 
 
 def own_id_of(

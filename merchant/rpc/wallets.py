@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import grpc.aio
 import segno
@@ -12,9 +12,12 @@ import segno
 from merchant.domain import pins
 from merchant.domain.documents import Card, Wallet
 from merchant.domain.states import DocumentKind
+from merchant.domain.wallet_rules import no_card
 from merchant.names import card_from_name, invalid, ledger_id_from_name, member_from_name
+from merchant.usecases.callers import serves_unit
 from merchant.usecases.programmes import Programme, Programmes
 from merchant.usecases.wallets import Wallets, device_of
+from merchant.wire_merchants import known_value
 from merchant.wire_redemptions import card_to_wire
 from timebank.auth import PrincipalKind, current_call, current_principal
 from timebank.errors import Reason, TimebankError
@@ -25,6 +28,7 @@ from timebank.paging import page_number, page_size_of, page_token
 
 Context = grpc.aio.ServicerContext[Any, Any]
 QR_SCALE = 8
+STATE_ACTIVE, STATE_BLOCKED = redemption_pb2.Card.STATE_ACTIVE, redemption_pb2.Card.STATE_BLOCKED
 PAGES_LOOKED_AT = 20
 """A call reads so many pages at most: a page may have fewer rows than wanted, and a next one."""
 
@@ -54,33 +58,47 @@ class WalletRpcs(RedemptionServiceServicer):
         self, request: redemption_service_pb2.SetPinRequest, context: Context
     ) -> redemption_pb2.PinStatus:
         """Sets the member's own PIN."""
-        uuid_bytes(request.request_id)
+        request_id = uuid_bytes(request.request_id)
         programme, member_id = await self._member(request.name)
         wallet = await self._wallets.set_pin(
-            programme, member_id, request.pin, present=request.present_pin
+            programme,
+            member_id,
+            request.pin,
+            present=request.present_pin,
+            request_id=request_id,
+            call=current_call(),
         )
         return _pin_status(wallet)
 
     async def ResetPin(
         self, request: redemption_service_pb2.ResetPinRequest, context: Context
     ) -> redemption_pb2.PinStatus:
-        """Sets a PIN without knowing the present one, the member being there."""
-        uuid_bytes(request.request_id)
+        """Sets or removes a PIN without knowing the present one, the member being there."""
+        request_id = uuid_bytes(request.request_id)
         programme, member_id = await self._member(request.name)
-        if not request.pin:
-            raise invalid("pin", "expected the new PIN, which the member types")
-        wallet = await self._wallets.set_pin(programme, member_id, request.pin, present=None)
+        wallet = await self._wallets.set_pin(
+            programme,
+            member_id,
+            request.pin,
+            present=None,
+            request_id=request_id,
+            call=current_call(),
+        )
         return _pin_status(wallet)
 
     async def IssueCard(
         self, request: redemption_service_pb2.IssueCardRequest, context: Context
     ) -> redemption_pb2.Card:
         """Issues a card; earlier ones are blocked."""
-        card_id = id_of_request(current_principal().name, uuid_bytes(request.request_id))
+        request_id = uuid_bytes(request.request_id)
+        card_id = id_of_request(current_principal().name, request_id)
         ledger_id = ledger_id_from_name(request.parent)
         programme = await self._programmes.programme(ledger_id, current_principal())
         member_id = self._member_of(programme, request.member)
-        card, number = await self._wallets.issue_card(programme, member_id, card_id)
+        await self._check_unit(programme, member_id)
+        card, number = await self._wallets.issue_card(
+            programme, member_id, card_id, request_id=request_id, call=current_call()
+        )
         return card_to_wire(ledger_id, card, number)
 
     async def BlockCard(
@@ -91,6 +109,10 @@ class WalletRpcs(RedemptionServiceServicer):
         programme = await self._programmes.programme(ledger_id, current_principal())
         principal = current_principal()
         own = principal.id if principal.kind is PrincipalKind.MEMBER else ""
+        if principal.kind is PrincipalKind.OFFICER:
+            own = await self._wallets.holder_of(programme, card_id)
+            if not await self._is_served(programme, own):
+                raise no_card()
         blocked = await self._wallets.block_card(
             programme,
             card_id,
@@ -103,42 +125,68 @@ class WalletRpcs(RedemptionServiceServicer):
     async def ListCards(
         self, request: redemption_service_pb2.ListCardsRequest, context: Context
     ) -> redemption_service_pb2.ListCardsResponse:
-        """Lists cards, oldest first."""
+        """Lists cards, newest first."""
         ledger_id, size = ledger_id_from_name(request.parent), page_size_of(request.page_size)
+        known_value("state", request.state, redemption_pb2.Card.State.values())
         principal = current_principal()
         programme = await self._programmes.programme(ledger_id, principal)
-        member = request.member
-        if principal.kind is PrincipalKind.MEMBER:
-            member = f"ledgers/{ledger_id}/members/{principal.id}"
-        key = ("cards", request.parent, member, request.state)
-        after = page_number(request.page_token, *key, first=-1)
-        found: list[redemption_pb2.Card] = []
-        for _ in range(PAGES_LOOKED_AT):
-            rows = await self._programmes.listed(
-                programme, DocumentKind.CARD, "", after=after, limit=size + 1
-            )
-            for sequence, document in rows:
-                card = card_to_wire(ledger_id, cast("Card", document))
-                if (not member or card.member == member) and request.state in (0, card.state):
-                    if len(found) == size:
-                        return redemption_service_pb2.ListCardsResponse(
-                            cards=found, next_page_token=page_token(str(after), *key)
-                        )
-                    found.append(card)
-                after = sequence
-            if len(rows) <= size:
-                return redemption_service_pb2.ListCardsResponse(cards=found)
+        member_id = principal.id if principal.kind is PrincipalKind.MEMBER else ""
+        if request.member:
+            _, member_id = await self._member(request.member, "member")
+        key = ("cards", request.parent, principal.name, member_id, int(request.state))
+        before = page_number(request.page_token, *key, first=-1)
+        wanted = _Wanted(member_id, request.state, principal.kind is PrincipalKind.OFFICER)
+        cards, before = await self._cards(programme, wanted, before, size)
         return redemption_service_pb2.ListCardsResponse(
-            cards=found, next_page_token=page_token(str(after), *key)
+            cards=[card_to_wire(ledger_id, card) for card in cards],
+            next_page_token=page_token(str(before), *key) if before >= 0 else "",
         )
 
-    async def _member(self, name: str) -> tuple[Programme, str]:
-        ledger_id, member_id = member_from_name(name, "name")
+    async def _cards(
+        self, programme: Programme, wanted: _Wanted, before: int, size: int
+    ) -> tuple[list[Card], int]:
+        """Gives a page of cards, and the sequence that the next one begins before; -1 at the end.
+        It may be shorter than it should, with a next one.
+        """
+        found: list[Card] = []
+        served: dict[str, bool] = {}
+        for _ in range(PAGES_LOOKED_AT):
+            rows = await self._programmes.listed(
+                programme, DocumentKind.CARD, "", after=before, newest_first=True, limit=size + 1
+            )
+            for sequence, document in rows:
+                card = cast("Card", document)
+                if wanted.by_unit and card.member_id not in served:
+                    served[card.member_id] = await self._is_served(programme, card.member_id)
+                if wanted.fits(card) and served.get(card.member_id, True):
+                    if len(found) == size:
+                        return found, before
+                    found.append(card)
+                before = sequence
+            if len(rows) <= size:
+                return found, -1
+        return found, before
+
+    async def _member(self, name: str, field: str = "name") -> tuple[Programme, str]:
+        ledger_id, member_id = member_from_name(name, field)
         principal = current_principal()
         programme = await self._programmes.programme(ledger_id, principal)
         if principal.kind is PrincipalKind.MEMBER and principal.id != member_id:
-            raise TimebankError(Reason.MEMBER_NOT_FOUND, f"no member {member_id}")
+            raise _no_member(member_id)
+        await self._check_unit(programme, member_id)
         return programme, member_id
+
+    async def _check_unit(self, programme: Programme, member_id: str) -> None:
+        """Refuses an officer the members of other units, with MEMBER_NOT_FOUND."""
+        if not await self._is_served(programme, member_id):
+            raise _no_member(member_id)
+
+    async def _is_served(self, programme: Programme, member_id: str) -> bool:
+        """Says whether a member is one of the caller's units; only officers are bound to units."""
+        principal = current_principal()
+        if principal.kind is not PrincipalKind.OFFICER:
+            return True
+        return serves_unit(principal, await programme.ledger.home_unit(member_id))
 
     @staticmethod
     def _member_of(programme: Programme, name: str) -> str:
@@ -150,6 +198,23 @@ class WalletRpcs(RedemptionServiceServicer):
         if ledger_id != programme.ledger_id:
             raise invalid("member", "expected a member of this ledger")
         return member_id
+
+
+class _Wanted(NamedTuple):
+    """Which cards a list wants: of a member, in a state, 0 for any; `by_unit`: of some units."""
+
+    member_id: str
+    state: int
+    by_unit: bool
+
+    def fits(self, card: Card) -> bool:
+        """Says whether a card is of the member and in the state."""
+        state = STATE_BLOCKED if card.blocked else STATE_ACTIVE
+        return self.member_id in ("", card.member_id) and self.state in (0, state)
+
+
+def _no_member(member_id: str) -> TimebankError:
+    return TimebankError(Reason.MEMBER_NOT_FOUND, f"no member {member_id}", member=member_id)
 
 
 def id_of_request(caller: str, request_id: bytes) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import enum
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from merchant.domain import documents as d
 from merchant.domain import states as s
+from merchant.domain.business_days import CutOff
 from merchant.domain.places import KINDS
 
 _CLASSES: dict[int, Any] = {int(kind): cls for cls, kind in KINDS.items()}
 _NESTED: dict[tuple[type, str], Any] = {
+    (d.Merchant, "cut_offs"): CutOff,
     (d.Terminal, "keys"): d.TerminalKey,
     (d.Controls, "controls"): d.Control,
     (d.Redemption, "captures"): d.Capture,
@@ -34,19 +36,43 @@ _ENUMS: dict[tuple[type, str], type[enum.Enum]] = {
 }
 
 
-def _plan(cls: Any) -> dict[str, tuple[Any, type[enum.Enum] | None]]:
-    fields = cls._fields
-    return {
-        name: (_NESTED.get((cls, name)), _ENUMS.get((cls, name)))
-        for name in fields
-        if (cls, name) in _NESTED or (cls, name) in _ENUMS
-    }
-
-
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_DECODE = json.JSONDecoder().decode
+_DECODE = json.JSONDecoder().raw_decode
 """As json.dumps and json.loads, which make and look up more than this for each body."""
-_PLANS = {cls: _plan(cls) for cls in (*_CLASSES.values(), *_NESTED.values(), d.Pending)}
+_NO_DEFAULT = object()
+
+
+class _Shape(NamedTuple):
+    """The fields of a class, in order with their defaults, and those that JSON has otherwise: one
+    document of another class, several of them, words, and states by their values.
+    """
+
+    names: tuple[str, ...]
+    defaults: tuple[object, ...]
+    known: frozenset[str]
+    required: frozenset[str]
+    nested: tuple[tuple[str, Any], ...]
+    states: tuple[tuple[str, dict[Any, enum.Enum]], ...]
+    has_pending: bool
+    has_counters: bool
+
+
+def _shape(cls: Any) -> _Shape:
+    names: tuple[str, ...] = cls._fields
+    enums = [(name, _ENUMS[cls, name]) for name in names if (cls, name) in _ENUMS]
+    return _Shape(
+        names=names,
+        defaults=tuple(cls._field_defaults.get(name, _NO_DEFAULT) for name in names),
+        known=frozenset(names),
+        required=frozenset(name for name in names if name not in cls._field_defaults),
+        nested=tuple((name, _NESTED[cls, name]) for name in names if (cls, name) in _NESTED),
+        states=tuple((name, {state.value: state for state in states}) for name, states in enums),
+        has_pending="pending" in names,
+        has_counters="counters" in names,
+    )
+
+
+_SHAPES = {cls: _shape(cls) for cls in (*_CLASSES.values(), *_NESTED.values(), d.Pending)}
 
 
 def body_of(document: d.Document) -> bytes:
@@ -55,37 +81,49 @@ def body_of(document: d.Document) -> bytes:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    defaults = value._field_defaults
+    shape = _SHAPES[type(value)]
     said = {
         name: item
-        for name, item in zip(value._fields, value, strict=True)
-        if name not in defaults or item != defaults[name]
+        for name, default, item in zip(shape.names, shape.defaults, value, strict=True)
+        if item != default
     }
-    cls = type(value)
-    for name in _PLANS[cls]:
-        if name in said and (cls, name) in _NESTED:
+    for name, _ in shape.nested:
+        if name in said:
             said[name] = [_fields(item) for item in said[name]]
-    if said.get("pending") is not None:
+    if shape.has_pending and said.get("pending") is not None:
         said["pending"] = _fields(said["pending"])
     return said
 
 
 def document_from_body(kind: int, body: bytes) -> d.Document:
     """Reads what `body_of` wrote. Raises ValueError and KeyError for a damaged body."""
-    document: d.Document = _read(_CLASSES[kind], _DECODE(body.decode()))
+    document: d.Document = _read(_CLASSES[kind], fields_from_body(body))
     return document
 
 
+def fields_from_body(body: bytes) -> dict[str, Any]:
+    """Reads the fields of a document that are not at their defaults, as JSON has them, for who
+    needs few of very many documents. Raises ValueError for a damaged body.
+    """
+    text = body.decode()
+    said, end = _DECODE(text)
+    if end != len(text) or not isinstance(said, dict):
+        raise ValueError(f"expected one JSON object of {len(text)} characters, got {end}")
+    return said
+
+
 def _read(cls: Any, said: dict[str, Any]) -> Any:
-    for name, (nested, states) in _PLANS[cls].items():
-        if name not in said:
-            continue
-        if nested is not None:
+    shape = _SHAPES[cls]
+    if not shape.required <= said.keys() <= shape.known:
+        raise KeyError(f"expected the fields of {cls.__name__}, got {', '.join(said)}")
+    for name, nested in shape.nested:
+        if name in said:
             said[name] = tuple(_read(nested, item) for item in said[name])
-        elif states is not None:
-            said[name] = states(said[name])
-    if said.get("pending") is not None:
+    for name, states in shape.states:
+        if name in said:
+            said[name] = states[said[name]]
+    if shape.has_pending and said.get("pending") is not None:
         said["pending"] = _read(d.Pending, said["pending"])
-    if "counters" in said:
+    if shape.has_counters and "counters" in said:
         said["counters"] = tuple(said["counters"])
-    return cls(**said)
+    return cls._make(map(said.get, shape.names, shape.defaults))

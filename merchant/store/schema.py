@@ -2,7 +2,7 @@
 
 `documents` hold all that the service knows; what they are found by stands in columns, the rest in
 the body. `sequence` is the place of a document in its list, given when it is first written.
-`requests` are what was asked, kept for ever. Times are microseconds since 1970 UTC.
+`requests` are what was asked, kept for 31 days. Times are microseconds since 1970 UTC.
 """
 
 from sqlalchemy import (
@@ -75,3 +75,5 @@ requests = Table(
     PrimaryKeyConstraint("ledger_no", "request_key"),
     sqlite_with_rowid=False,
 )
+# Finds the requests that are old enough to be forgotten.
+requests_by_time = Index("merchant_requests_by_time", requests.c.ledger_no, requests.c.asked_us)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
-from typing import cast
+from typing import NamedTuple, cast
 
+from merchant.domain.budget_adjustments import BudgetShare, BudgetShares
 from merchant.domain.detached_signatures import (
     detached_jws,
     jws_protected_header,
@@ -41,6 +42,15 @@ def settlement_signer(seed: bytes) -> Signer:
     return Ed25519Signer.from_seed(SIGNER_NAME, seed)
 
 
+class FileDigest(NamedTuple):
+    """The SHA-256 of a file in lower-case hex, and how the fen of its lines differ from what they
+    made budgets spend.
+    """
+
+    sha256: str
+    shares: tuple[BudgetShare, ...]
+
+
 class BatchFiles:
     """Files of batches whose lines are fixed."""
 
@@ -48,15 +58,16 @@ class BatchFiles:
         self._programmes = programmes
         self._signer = signer
 
-    async def digest(self, programme: Programme, batch: Batch) -> str:
-        """Gives the SHA-256 of a file in lower-case hex."""
-        writer = self._writer(programme, batch)
+    async def digest(self, programme: Programme, batch: Batch) -> FileDigest:
+        """Writes a file through, keeping only what it comes to."""
+        shares = BudgetShares()
+        writer = self._writer(programme, batch, shares)
         await asyncio.to_thread(_exhaust, writer)
-        return writer.sha256
+        return FileDigest(writer.sha256, shares.counted())
 
     async def chunks(self, programme: Programme, batch: Batch) -> AsyncIterator[bytes]:
         """Gives the bytes of a file."""
-        chunks = iter(self._writer(programme, batch))
+        chunks = iter(self._writer(programme, batch, BudgetShares()))
         while chunk := await asyncio.to_thread(next, chunks, b""):
             yield chunk
 
@@ -65,17 +76,11 @@ class BatchFiles:
         header = jws_protected_header(self._signer.vkey)
         return detached_jws(header, self._signer.sign(jws_signing_input(header, sha256)))
 
-    def _writer(self, programme: Programme, batch: Batch) -> SettlementFileWriter:
-        header = SettlementHeader(
-            programme.ledger_id,
-            batch.batch_id.partition("/")[0],
-            batch.business_date,
-            batch.sequence,
-            batch.rate,
-            batch.previous_file_sha256,
-        )
+    def _writer(
+        self, programme: Programme, batch: Batch, shares: BudgetShares
+    ) -> SettlementFileWriter:
         lines = self._lines(asyncio.get_running_loop(), programme, batch)
-        return SettlementFileWriter(header, _valued(lines, batch))
+        return file_writer(programme.ledger_id, batch, lines, shares)
 
     def _lines(
         self, loop: asyncio.AbstractEventLoop, programme: Programme, batch: Batch
@@ -97,24 +102,44 @@ class BatchFiles:
         return cast("list[tuple[int, Line]]", rows)
 
 
-def _valued(lines: Iterator[Line], batch: Batch) -> Iterator[SettlementLine]:
-    """Gives lines as the file has them."""
+def file_writer(
+    ledger_id: str, batch: Batch, lines: Iterator[Line], shares: BudgetShares
+) -> SettlementFileWriter:
+    """Makes what writes the file of a batch out of its lines, in the order in which they were
+    written, counting their shares.
+    """
+    header = SettlementHeader(
+        ledger_id,
+        batch.batch_id.partition("/")[0],
+        batch.business_date,
+        batch.sequence,
+        batch.rate,
+        batch.previous_file_sha256,
+    )
+    return SettlementFileWriter(header, _valued(lines, batch, shares))
+
+
+def _valued(lines: Iterator[Line], batch: Batch, shares: BudgetShares) -> Iterator[SettlementLine]:
+    """Gives lines as the file has them, counting their shares."""
     lines, again = itertools.tee(lines)
-    shares = fen_in_turn(
+    values = fen_in_turn(
         (line.points for line in again),
         batch.remainders,
         net_points=batch.net_points,
         fen_per_hundred_points=batch.rate,
     )
-    for line, fen in zip(lines, shares, strict=True):
+    for line, fen in zip(lines, values, strict=True):
+        shares.add(line, fen)
         late = line.business_date < batch.business_date
+        taken = line.points + line.minutes > 0
         yield SettlementLine(
-            LineKind.REDEMPTION if line.points > 0 else LineKind.REFUND,
+            LineKind.REDEMPTION if taken else LineKind.REFUND,
             line.redemption_id,
             line.merchant_ref,
             line.business_date if late else "",
             line.moved_us,
             line.points,
+            line.minutes,
             fen,
         )
 

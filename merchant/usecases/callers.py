@@ -31,10 +31,15 @@ def sees_terminal(principal: Principal, terminal_id: str) -> bool:
     return sees_terms(principal, terminal_id.partition("/")[0])
 
 
+def is_own(principal: Principal, merchant_id: str) -> bool:
+    """Says whether a merchant is the caller's own; whoever is no merchant or till has all."""
+    limited = principal.kind in (PrincipalKind.MERCHANT, PrincipalKind.TERMINAL)
+    return not limited or owner_of(principal) == merchant_id
+
+
 def check_changes_merchant(principal: Principal, merchant_id: str) -> None:
     """Refuses the change of another merchant's tills and offers, with SCOPE_MISSING."""
-    limited = principal.kind in (PrincipalKind.MERCHANT, PrincipalKind.TERMINAL)
-    if limited and owner_of(principal) != merchant_id:
+    if not is_own(principal, merchant_id):
         raise TimebankError(
             Reason.SCOPE_MISSING,
             f"you administer merchant {owner_of(principal)}, not {merchant_id}",
@@ -51,6 +56,11 @@ def check_changes_terminal(principal: Principal, terminal_id: str) -> None:
             f"you are terminal {principal.id}, not {terminal_id}",
             terminal=terminal_id,
         )
+
+
+def serves_unit(principal: Principal, home_unit: str) -> bool:
+    """Says whether a unit is one of an officer's, or lies below one."""
+    return any(home_unit == unit or home_unit.startswith(f"{unit}/") for unit in principal.units)
 
 
 def owner_of(principal: Principal) -> str:

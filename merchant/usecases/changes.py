@@ -1,4 +1,4 @@
-"""Changes that somebody asks for: each once for ever by its request id."""
+"""Changes that somebody asks for: each once by its request id."""
 
 from __future__ import annotations
 

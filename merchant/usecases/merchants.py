@@ -81,9 +81,17 @@ class Merchants:
         OUTCOME_UNKNOWN.
         """
         found = await self._programmes.find(programme, K.MERCHANT, merchant_id)
+        said = ("create merchant", merchant_id, terms)
         if found is None:
             draft = CreateMerchant(merchant_id, terms, "", "", "")
-            await carry_out(programme, functools.partial(draft_merchant, command=draft))
+            await carry_out(
+                programme,
+                functools.partial(draft_merchant, command=draft),
+                call=asker.call,
+                request_id=asker.request_id,
+                said=said,
+                remembers=False,
+            )
             with _asking_ledger(merchant_id):
                 accounts = await programme.ledger.open_merchant(merchant_id, terms.debt_points_max)
         else:
@@ -91,14 +99,13 @@ class Merchants:
             accounts = Accounts(known.points_account, known.time_account, known.fund_account)
         command = CreateMerchant(merchant_id, terms, *accounts)
         rule = functools.partial(create_merchant, command=command)
-        said = ("create merchant", merchant_id, terms)
         return cast("Merchant", await changed(programme, rule, said, asker))
 
     async def change(self, programme: Programme, command: ChangeMerchant, asker: Asker) -> Merchant:
         """Changes terms. Raises MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE, ETAG_MISMATCH,
-        VALIDATION_FAILED, BUDGET_NOT_FOUND, OUTCOME_UNKNOWN.
+        VALIDATION_FAILED, LIMIT_EXCEEDED, BUDGET_NOT_FOUND, OUTCOME_UNKNOWN.
         """
-        rule = functools.partial(change_merchant, command=command)
+        rule = functools.partial(change_merchant, command=command, zone=programme.zone)
         merchant = cast("Merchant", await changed(programme, rule, command, asker))
         if "debt_points_max" in dict(command.changes):
             merchant = await self._tell_debt(programme, merchant)

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from merchant.domain.documents import Document
 from merchant.domain.places import Key
 from merchant.domain.states import DocumentKind
 from merchant.domain.transactions import Transaction
 from merchant.ledger_client import Accounts, Ledger
+from merchant.metrics import MerchantMetricFamilies, MerchantMetrics
 from merchant.sequencer import Answer, Request, Sequencer
 from merchant.store.documents import find_document, list_documents
 from merchant.store.programmes import find_programme, list_programmes, make_programme
@@ -32,6 +35,7 @@ class Programme:
     zone: str
     ledger: Ledger
     sequencer: Sequencer
+    metrics: MerchantMetrics
     members: dict[str, Accounts] = field(default_factory=dict)
     merchants: dict[str, Accounts] = field(default_factory=dict)
     budgets: dict[str, str] = field(default_factory=dict)
@@ -49,8 +53,10 @@ class Programmes:
         random_bytes: Callable[[int], bytes],
         ledger_of: Callable[[str], Ledger],
         spawn: Callable[[str, Any], Any],
+        metrics: MerchantMetricFamilies | None = None,
     ) -> None:
         self.databases = databases
+        self.metrics = metrics or MerchantMetricFamilies(CollectorRegistry())
         self.clock = clock
         self._random_bytes = random_bytes
         self._ledger_of = ledger_of
@@ -77,15 +83,18 @@ class Programmes:
         number = await find_programme(self.databases.reader, ledger_id)
         if number is None:
             number = await make_programme(self.databases, ledger_id)
+        metrics = self.metrics.of(ledger_id)
         sequencer = Sequencer(
             number,
             ledger_id,
             session=open_session(self.databases),
             clock=self.clock,
             random_bytes=self._random_bytes,
+            observer=metrics.committed,
         )
         self._spawn(f"merchant writer {ledger_id}", sequencer.run())
-        found = self._open[ledger_id] = Programme(number, ledger_id, zone, ledger, sequencer)
+        found = Programme(number, ledger_id, zone, ledger, sequencer, metrics)
+        self._open[ledger_id] = found
         return found
 
     async def known(self) -> list[str]:
@@ -145,9 +154,11 @@ async def carry_out(
     request_id: bytes = b"",
     said: object = None,
     hints: tuple[Key, ...] = (),
+    remembers: bool = True,
 ) -> Answer:
-    """Carries a rule out; with a request id once for ever. `said` is what the request says, as the
-    fingerprint sees it. Raises what the rule refuses with.
+    """Carries a rule out; with a request id once in 31 days. `said` is what the request says, as
+    the fingerprint sees it; unless it `remembers`, the request id is only looked up. Raises what
+    the rule refuses with.
     """
     key = fingerprint = b""
     if request_id:
@@ -156,4 +167,5 @@ async def carry_out(
         caller = call.principal.name
         key = hashlib.sha256(caller.encode() + b"\0" + request_id).digest()[:16]
         fingerprint = hashlib.sha256(repr(said).encode()).digest()
-    return await programme.sequencer.submit(Request(rule, key, fingerprint, hints))
+    request = Request(rule, key, fingerprint, hints, remembers=remembers)
+    return await programme.sequencer.submit(request)

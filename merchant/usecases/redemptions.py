@@ -78,9 +78,19 @@ class Redemptions:
         return Outcome(redemption, answer.replayed)
 
     async def quote(self, programme: Programme, command: Begin) -> Redemption:
-        """Says what a redemption would be. Raises what would refuse it."""
+        """Says what a redemption would be.
+
+        Raises what would refuse it, and OUTCOME_UNKNOWN when the ledger does not say whether the
+        member has enough.
+        """
         answer = await carry_out(programme, functools.partial(quote, command=command))
-        return cast("Redemption", answer.document)
+        would = cast("Redemption", answer.document)
+        if would.payer_account:
+            try:
+                await programme.ledger.check_pays(would.payer_account, would.amount)
+            except LedgerUnavailable as error:
+                raise _unknown() from error
+        return would
 
     @staticmethod
     def _hints_of_beginning(programme: Programme, command: Begin) -> tuple[Key, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
 from merchant.domain.business_days import business_day, business_day_of
+from merchant.domain.calendars import calendar_of_merchant
 from merchant.domain.documents import Batch, Document, Item, Merchant, Redemption
 from merchant.domain.states import DocumentKind
 from merchant.money_client import Money, Movement
@@ -161,9 +162,9 @@ class SettlementLists:
         """Reads the movements of a merchant's account in some business days, oldest first, after
         a moment (0: all), with balances, as the ledger has them.
         """
-        zone, cut_off = programme.zone, merchant.cut_off_minute
-        start_us = business_day(dates[0], zone=zone, cut_off_minute=cut_off).start_us
-        end_us = business_day(dates[1], zone=zone, cut_off_minute=cut_off).end_us
+        calendar = calendar_of_merchant(merchant, programme.zone)
+        start_us = business_day(dates[0], calendar).start_us
+        end_us = business_day(dates[1], calendar).end_us
         ledger = programme.ledger
         opening = await self._money.balance(ledger, account, start_us)
         closing = await self._money.balance(ledger, account, end_us)
@@ -177,7 +178,7 @@ class SettlementLists:
         lines = []
         for movement in movements[:size]:
             balance += movement.amount
-            day = business_day_of(movement.recorded_us, zone=zone, cut_off_minute=cut_off).date
+            day = business_day_of(movement.recorded_us, calendar).date
             line = StatementLine(movement, day, balance)
             lines.append(await self._explained(programme, merchant.merchant_id, line))
         next_us = movements[size - 1].recorded_us if len(movements) > size else 0

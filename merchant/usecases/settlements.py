@@ -17,6 +17,7 @@ import functools
 from typing import NamedTuple, cast
 
 from merchant.domain.business_days import business_day_of, neighbours
+from merchant.domain.calendars import calendar_of_merchant
 from merchant.domain.documents import Batch, Merchant, Redemption
 from merchant.domain.redemption_effects import LIVE
 from merchant.domain.settlement_rules import (
@@ -173,7 +174,7 @@ class Settlements:
 
     async def _settle(self, programme: Programme, batch: Batch) -> Batch:
         merchant = await self._merchant_of(programme, batch)
-        sha256 = await self._files.digest(programme, batch)
+        sha256, shares = await self._files.digest(programme, batch)
         try:
             moved = await self._money.settle(programme.ledger, batch, merchant)
         except LedgerUnavailable as error:
@@ -181,7 +182,7 @@ class Settlements:
         if moved.reason:
             await self._declined(programme, batch, moved)
         jws = self._files.sign(sha256)
-        command = CloseBatch(batch.batch_id, sha256, jws, moved.entry, moved.recorded_us)
+        command = CloseBatch(batch.batch_id, sha256, jws, moved.entry, moved.recorded_us, shares)
         answer = await carry_out(programme, functools.partial(close_batch, command=command))
         return cast("Batch", answer.document)
 
@@ -240,10 +241,9 @@ class Settlements:
         """
         if merchant.open_batch:
             await asyncio.shield(self._resume(programme, merchant.merchant_id))
-        zone, cut_off = programme.zone, merchant.cut_off_minute
-        now_us = self._programmes.clock.now_us()
-        today = business_day_of(now_us, zone=zone, cut_off_minute=cut_off).date
-        made = business_day_of(merchant.created_us, zone=zone, cut_off_minute=cut_off).date
+        calendar = calendar_of_merchant(merchant, programme.zone)
+        today = business_day_of(self._programmes.clock.now_us(), calendar).date
+        made = business_day_of(merchant.created_us, calendar).date
         last = merchant.last_closed_date
         day, closed = neighbours(last)[1] if last else made, 0
         while day < today and closed < days_max and merchant.state is not MerchantState.LEFT:

@@ -12,15 +12,18 @@ from typing import cast
 
 import structlog
 
-from merchant.domain.documents import Code, Document, Redemption
+from merchant.domain.documents import Budget, Code, Document, Redemption
 from merchant.domain.states import DocumentKind
 from merchant.domain.transactions import Transaction
 from merchant.store.documents import due_documents
+from merchant.usecases.forgetting import Forgetting
 from merchant.usecases.programmes import Programme, Programmes, carry_out
 from merchant.usecases.redemptions import Redemptions
 from timebank.errors import TimebankError
 
 _LOG = structlog.get_logger("merchant.sweeper")
+BUDGETS_MAX = 1_000
+"""Budgets whose rest is shown."""
 ROUND_MAX = 200
 """Documents of a kind in one round; the next one follows at once when as many were ended."""
 TOGETHER = 16
@@ -37,6 +40,7 @@ class Sweeper:
         self._programmes = programmes
         self._redemptions = redemptions
         self._interval_s = interval_s
+        self._forgetting = Forgetting(programmes)
 
     async def run(self) -> None:
         """Sweeps until cancelled; a database or ledger that is away for a while does not end it."""
@@ -55,6 +59,7 @@ class Sweeper:
         for ledger_id in await self._programmes.known():
             programme = await self._programmes.programme(ledger_id, None)
             swept = max(swept, await self._sweep(programme))
+            await self._forgetting.round(programme)
         return swept
 
     async def _sweep(self, programme: Programme) -> int:
@@ -63,6 +68,7 @@ class Sweeper:
         due: list[Document] = []
         for kind in (DocumentKind.REDEMPTION, DocumentKind.CODE):
             due += await due_documents(reader, ledger_no, now_us, kinds=(kind,), limit=ROUND_MAX)
+        await self._show(programme, due, now_us)
         gate = asyncio.Semaphore(TOGETHER)
 
         async def one(document: Document) -> bool:
@@ -71,6 +77,17 @@ class Sweeper:
 
         done = await asyncio.gather(*(one(document) for document in due))
         return sum(done)
+
+    async def _show(self, programme: Programme, due: list[Document], now_us: int) -> None:
+        """Has the metrics show how many questions are open, and what is left of the budgets."""
+        questions = [
+            document.pending.since_us
+            for document in due
+            if isinstance(document, Redemption) and document.pending is not None
+        ]
+        rows = await self._programmes.listed(programme, DocumentKind.BUDGET, "", limit=BUDGETS_MAX)
+        budgets = [document for _, document in rows if isinstance(document, Budget)]
+        programme.metrics.swept(questions, now_us, budgets)
 
     async def _one(self, programme: Programme, document: Document, now_us: int) -> bool:
         """Ends one thing; gives whether it did anything."""

@@ -30,6 +30,7 @@ from merchant.domain.terminal_rules import (
     Enrol,
     Rotate,
     change_terminal,
+    check_not_suspended,
     code_is_invalid,
     create_terminal,
     enrol,
@@ -85,6 +86,13 @@ class Tills:
         Raises VALIDATION_FAILED, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, RATE_LIMITED.
         """
         return await self._signatures.check(programme, terminal_id, call, signature)
+
+    async def check_in_use(self, programme: Programme, terminal_id: str) -> None:
+        """Refuses a suspended till. Raises TERMINAL_NOT_FOUND, TERMINAL_SUSPENDED."""
+        found = await self._programmes.find(programme, DocumentKind.TERMINAL, terminal_id)
+        if found is None:
+            raise no_terminal(terminal_id)
+        check_not_suspended(cast("Terminal", found))
 
     async def create(self, programme: Programme, command: CreateTerminal, asker: Asker) -> Coded:
         """Registers a till. Raises MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE, TERMINAL_EXISTS."""

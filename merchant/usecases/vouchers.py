@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 
 from merchant.domain import payment_codes
 from merchant.domain.documents import Redemption, Voucher
+from merchant.domain.pins import PinTiers
 from merchant.domain.states import DocumentKind
 from merchant.domain.voucher_rules import (
     CollectVoucher,
@@ -66,6 +67,8 @@ class Vouchers:
         valid_us: int,
         request_id: bytes,
         call: Call,
+        tiers: PinTiers = PinTiers(),  # noqa: B008  # a tuple, which nobody changes
+        matched_pin: str | None = None,
     ) -> Shown:
         """Buys a voucher. Raises what refuses a redemption."""
         accounts = await self._programmes.member_accounts(programme, member_id)
@@ -85,6 +88,8 @@ class Vouchers:
             price_version,
             valid_us,
             programme.zone,
+            tiers,
+            matched_pin,
         )
         answer = await carry_out(
             programme,
@@ -101,7 +106,7 @@ class Vouchers:
     async def collect(
         self, programme: Programme, typed: str, terminal: str, *, request_id: bytes, call: Call
     ) -> Shown:
-        """Hands the goods out. Raises VOUCHER_NOT_FOUND, REDEMPTION_STATE."""
+        """Hands the goods out. Raises VOUCHER_NOT_FOUND, RATE_LIMITED, REDEMPTION_STATE."""
         digest = self.digest(programme, typed)
         found = await self._programmes.find(programme, DocumentKind.VOUCHER, digest)
         if found is not None:

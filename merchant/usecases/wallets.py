@@ -25,13 +25,32 @@ from merchant.domain.wallet_rules import (
     block_card,
     issue_card,
     issue_code,
+    no_card,
     set_pin,
 )
+from merchant.store.documents import find_document
+from merchant.store.programmes import list_programmes
 from merchant.usecases.programmes import Programme, Programmes, carry_out
 from timebank.auth import Call
 from timebank.errors import Reason, TimebankError
 
 CODE_DEVICE_CHARACTERS_MAX = 64
+MALFORMED = "malformed"
+"""Stands for the digest of what cannot be a code, and finds nothing."""
+PIN_OF_NOBODY = (
+    "$argon2id$v=19$m=65536,t=3,p=4$feJlCJWnhbuaL0xnqIspmg"
+    "$aMaFahwkG5PIn0Xh02S5XGl/LgD3I2LL9zg4L26YDe8"
+)
+"""The hash of a random text that no PIN is, as costly to compare as a member's."""
+LEDGERS_LOOKED_AT = 50
+"""Other ledgers in which the owner of an unknown code is looked for."""
+
+
+class Typed(NamedTuple):
+    """What was scanned or typed of a payer: one of both, or neither."""
+
+    code: str = ""
+    card: str = ""
 
 
 class IssuedCode(NamedTuple):
@@ -72,36 +91,69 @@ class Wallets:
         """Gives the digest of a code as it was scanned or typed; of what is no code, one that finds
         nothing.
         """
+        return self._code_digest(programme.ledger_id, typed)
+
+    def _code_digest(self, ledger_id: str, typed: str) -> str:
         code = payment_codes.normalise(typed)
         if not payment_codes.is_well_formed(code, payment_codes.PREFIX_DEFAULT):
-            return "malformed"
-        return payment_codes.digest_of(self._key, programme.ledger_id, code).hex()
+            return MALFORMED
+        return payment_codes.digest_of(self._key, ledger_id, code).hex()
 
     def card_digest(self, programme: Programme, typed: str) -> str:
         """Gives the digest of a card's number as it was scanned or typed."""
+        return self._card_digest(programme.ledger_id, typed)
+
+    def _card_digest(self, ledger_id: str, typed: str) -> str:
         number = card_numbers.normalise(typed)
         if not card_numbers.is_well_formed(number, card_numbers.PREFIX_DEFAULT):
-            return "malformed"
-        return card_numbers.digest_of(self._key, programme.ledger_id, number).hex()
+            return MALFORMED
+        return card_numbers.digest_of(self._key, ledger_id, number).hex()
+
+    async def is_of_another_ledger(self, ledger_id: str, typed: Typed) -> bool:
+        """Says whether a code or card is one of another ledger of this service.
+
+        Raises VALIDATION_FAILED for a text that is too long, and what a failing database raises.
+        """
+        reader = self._programmes.databases.reader
+        kind = DocumentKind.CARD if typed.card else DocumentKind.CODE
+        others = [known for known in await list_programmes(reader) if known[1] != ledger_id]
+        found = False
+        for ledger_no, other_id in others[:LEDGERS_LOOKED_AT]:
+            if typed.card:
+                digest = self._card_digest(other_id, typed.card)
+            else:
+                digest = self._code_digest(other_id, typed.code)
+            if await find_document(reader, ledger_no, kind, digest) is not None:
+                found = True
+        return found
 
     async def issue_card(
-        self, programme: Programme, member_id: str, card_id: str
+        self, programme: Programme, member_id: str, card_id: str, *, request_id: bytes, call: Call
     ) -> tuple[Card, str]:
         """Issues a card and gives its number; a repeated call with the id gives the same one.
 
-        Raises MEMBER_NOT_FOUND.
+        Raises MEMBER_NOT_FOUND, REQUEST_ID_REUSED.
         """
         accounts = await self._programmes.member_accounts(programme, member_id)
         number = self._card_number(card_id)
         digest = self.card_digest(programme, number)
         command = IssueCard(member_id, card_id, digest, accounts.points, accounts.time)
-        answer = await carry_out(programme, functools.partial(issue_card, command=command))
+        rule, said = functools.partial(issue_card, command=command), ("card", member_id)
+        answer = await carry_out(programme, rule, call=call, request_id=request_id, said=said)
         return cast("Card", answer.document), number
 
     def _card_number(self, card_id: str) -> str:
         """A number is drawn by the keyed hash of the card's id: nothing of it is stored."""
         drawn = hmac.digest(self._key, f"card number {card_id}".encode(), "sha256")
         return card_numbers.make_number(card_numbers.PREFIX_DEFAULT, drawn)
+
+    async def holder_of(self, programme: Programme, card_id: str) -> str:
+        """Gives the member whose card it is. Raises CARD_NOT_FOUND."""
+        digest = self.card_digest(programme, self._card_number(card_id))
+        found = await self._programmes.find(programme, DocumentKind.CARD, digest)
+        if found is None:
+            raise no_card()
+        return cast("Card", found).member_id
 
     async def block_card(
         self,
@@ -127,35 +179,44 @@ class Wallets:
         pin: str,
         *,
         present: str | None,
+        request_id: bytes,
+        call: Call,
     ) -> Wallet:
-        """Sets a PIN; `present` None resets it. Raises MEMBER_NOT_FOUND, VALIDATION_FAILED,
-        PIN_INVALID, PIN_LOCKED.
+        """Sets a PIN; `present` None resets it, to none when `pin` is empty. Raises
+        MEMBER_NOT_FOUND, VALIDATION_FAILED, REQUEST_ID_REUSED, PIN_REQUIRED, PIN_INVALID,
+        PIN_LOCKED.
         """
-        pins.check_new_pin(pin)
+        if pin or present is not None:
+            pins.check_new_pin(pin)
         await self._programmes.member_accounts(programme, member_id)
         matched = None
         if present is not None:
             matched = await self.matched_pin(programme, member_id, present) if present else ""
-        hashed = await asyncio.to_thread(self._hasher.hash, pin)
-        command = SetPin(member_id, hashed, matched)
-        answer = await carry_out(programme, functools.partial(set_pin, command=command))
+        hashed = await asyncio.to_thread(self._hasher.hash, pin) if pin else ""
+        rule = functools.partial(
+            set_pin, command=SetPin(member_id, hashed, matched, typed=bool(present))
+        )
+        # Nothing is kept by which PINs could be tried without the key.
+        typed = hmac.digest(self._key, f"pins {pin} {present}".encode(), "sha256").hex()
+        said = ("pin", member_id, present is None, typed)
+        answer = await carry_out(programme, rule, call=call, request_id=request_id, said=said)
         return cast("Wallet", answer.document)
 
     async def matched_pin(self, programme: Programme, member_id: str, pin: str) -> str:
         """Gives the hash of the member's PIN when the typed one matches it, else nothing.
 
-        Raises VALIDATION_FAILED for what cannot be a PIN, which is no try.
+        Without such a member, or a PIN of theirs, a PIN of nobody is compared: the answer takes as
+        long. Raises VALIDATION_FAILED for what cannot be a PIN, which is no try.
         """
         pins.check_pin(pin)
         found = await self._programmes.find(programme, DocumentKind.WALLET, member_id)
         wallet = cast("Wallet | None", found)
-        if wallet is None or not wallet.pin_hash:
-            return ""
+        pin_hash = wallet.pin_hash if wallet is not None else ""
         try:
-            await asyncio.to_thread(self._hasher.verify, wallet.pin_hash, pin)
+            await asyncio.to_thread(self._hasher.verify, pin_hash or PIN_OF_NOBODY, pin)
         except (VerificationError, InvalidHashError):
             return ""
-        return wallet.pin_hash
+        return pin_hash
 
     async def payer_of(self, programme: Programme, *, code: str = "", card: str = "") -> str:
         """Gives the member behind a live code or card, so that a PIN can be compared; empty when

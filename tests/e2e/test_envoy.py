@@ -4,10 +4,8 @@ import asyncio
 import pathlib
 import re
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -16,73 +14,19 @@ import httpx
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.rpc import error_details_pb2
-from typer.testing import CliRunner
 
+from tests.support.envoys import CALL_TIMEOUT_S, CONFIG, program, running_envoy
 from tests.support.keys import ORIGIN, make_key
-from tests.support.processes import RECONNECT_FAST, ROOT, ServerProcess, free_port
+from tests.support.processes import ServerProcess, free_port
 from timebank.descriptors import descriptor_set
-from timebank.protos_cli import app
 
-ENVOY = pathlib.Path(sys.executable).parent / "envoy"
-CONFIG = ROOT / "deploy" / "envoy" / "envoy.yaml"
-PRINTED_PORT = "port_value: 8080"
-PRINTED_SERVER_PORT = "port_value: 50051"
-DESCRIPTORS = "data/descriptors.binpb"
 BODY_BYTES_MAX = 4 * 1024 * 1024
-START_TIMEOUT_S = 30
-STOP_TIMEOUT_S = 10
-CALL_TIMEOUT_S = 30
 LEDGER = "/v1/ledgers/weihai"
 TYPE = "type.googleapis.com/google.rpc."
 
 
 def request_id() -> str:
     return str(uuid.uuid4())
-
-
-@contextmanager
-def running_envoy(folder: pathlib.Path, server_port: int) -> Iterator[str]:
-    """Envoy with the shipped configuration on free ports; gives its address once it listens."""
-    port = free_port()
-    text = CONFIG.read_text(encoding="utf-8")
-    assert PRINTED_PORT in text
-    assert PRINTED_SERVER_PORT in text
-    text = text.replace(PRINTED_PORT, f"port_value: {port}")
-    text = text.replace(PRINTED_SERVER_PORT, f"port_value: {server_port}")
-    config = folder / "envoy.yaml"
-    config.write_text(text, encoding="utf-8")
-    written = CliRunner().invoke(app, ["descriptors", "--out", str(folder / DESCRIPTORS)])
-    assert written.exit_code == 0, written.output
-    arguments = ["--config-path", str(config), "--disable-hot-restart", "--concurrency", "1"]
-    log = folder / "envoy.log"
-    with open(log, "wb") as file:
-        process = subprocess.Popen(
-            [str(ENVOY), *arguments],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        try:
-            asyncio.run(listening(port))
-        except TimeoutError as error:
-            said = log.read_text(encoding="utf-8", errors="replace")
-            raise RuntimeError(f"expected Envoy on port {port}, it says:\n{said}") from error
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait(STOP_TIMEOUT_S)
-
-
-async def listening(port: int) -> None:
-    """Returns when the port speaks h2: Envoy opens it after the first check of the server."""
-    address = f"127.0.0.1:{port}"
-    async with (
-        asyncio.timeout(START_TIMEOUT_S),
-        grpc.aio.insecure_channel(address, options=RECONNECT_FAST) as channel,
-    ):
-        await channel.channel_ready()
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +137,7 @@ def test_a_posted_entry_moves_the_balance_once_however_often_it_is_sent(http: ht
 
 
 def test_h2_without_tls_is_spoken_too(http: httpx.Client) -> None:
-    command = ["curl", "--silent", "--show-error", "--http2-prior-knowledge"]
+    command = [program("curl"), "--silent", "--show-error", "--http2-prior-knowledge"]
     shown = ["--write-out", "%{http_code} %{http_version}", "--output", "/dev/null"]
     done = subprocess.run(
         [*command, *shown, f"{http.base_url}{LEDGER}"],

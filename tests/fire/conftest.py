@@ -1,16 +1,13 @@
 """Fixtures of the tests under fire: server processes that share one ledger's key and database."""
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import ServerFactory
 from tests.support.crowds import Bank
+from tests.support.forked_servers import Serve, serving_from
 from tests.support.keys import make_key
-from tests.support.processes import ServerProcess, Value
-
-Serve = Callable[..., ServerProcess]
 
 
 @pytest.fixture
@@ -20,12 +17,7 @@ def bank(tmp_path: pathlib.Path) -> Bank:
 
 
 @pytest.fixture
-def serve(tmp_path: pathlib.Path, start_server: ServerFactory) -> Serve:
-    """Starts a server process on a database with the ledger's key."""
-
-    def start(url: str, **settings: dict[str, Value]) -> ServerProcess:
-        keys: dict[str, Value] = {"directory": str(tmp_path / "data" / "keys")}
-        database = {"url": url} | settings.pop("database", {})
-        return start_server({"keys": keys, "database": database, **settings})
-
-    return start
+def serve(tmp_path: pathlib.Path) -> Iterator[Serve]:
+    """Starts a server process on a database with the ledger's key; all are gone after the test."""
+    with serving_from(tmp_path) as start:
+        yield start

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.fire.conftest import Serve
 from tests.support.crowds import Bank, calls
+from tests.support.forked_servers import Serve
 from tests.support.ledgers import refused
 from tests.support.postgres import PostgresServer
 from tests.support.proxies import AtCommit, PostgresProxy

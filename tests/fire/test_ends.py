@@ -12,8 +12,8 @@ from uuid import UUID
 import grpc.aio
 import pytest
 
-from tests.fire.conftest import Serve
 from tests.support.crowds import LEDGER, Bank, Crowd, calls
+from tests.support.forked_servers import Serve
 from tests.support.ledgers import refused
 from tests.support.processes import ServerProcess
 from timebank.errors import Reason

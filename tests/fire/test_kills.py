@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.fire.conftest import Serve
 from tests.support.crowds import Bank, Crowd
+from tests.support.forked_servers import Serve
 
 ROUNDS = 20
 ROUNDS_MAX = 60

@@ -7,9 +7,9 @@ from concurrent.futures import ProcessPoolExecutor
 import grpc.aio
 import pytest
 
-from tests.fire.conftest import Serve
 from tests.support.commands import REDEMPTION, new_id, post
 from tests.support.crowds import LEDGER, Bank, Crowd, calls
+from tests.support.forked_servers import Serve
 from tests.support.postgres import PostgresServer
 from timebank.client import CheckpointView, verify_checkpoint
 from timebank.errors import MEANINGS

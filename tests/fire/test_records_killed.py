@@ -7,9 +7,9 @@ import pathlib
 
 import pytest
 
-from tests.fire.conftest import Serve
 from tests.ledger.hours.recorders import Recorders
 from tests.support.crowds import GIVE_UP_S, elapse
+from tests.support.forked_servers import Serve
 from tests.support.keys import make_key
 
 ROUNDS = 6

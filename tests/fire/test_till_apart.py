@@ -6,16 +6,17 @@ import pathlib
 import pytest
 
 from ledger.audit.run import audit_database
-from tests.fire.conftest import Serve
-from tests.fire.tills import LOOK_S, Shop, opened_shop
+from tests.fire.shops import Shop, opened_shop
 from tests.merchant.shops import merchant_url_of
 from tests.support.crowds import GIVE_UP_S, elapse
+from tests.support.forked_servers import Serve
 from tests.support.keys import make_key
 from tests.support.processes import TOP, ServerProcess
 from timebank.config import DatabaseConfig
 
 ROUNDS = 3
 SALES = 15
+LOOK_S = 0.002
 
 
 async def doubted(shop: Shop) -> None:

@@ -3,13 +3,15 @@
 import asyncio
 import pathlib
 import random
+from collections import Counter
 
 import pytest
 
 from ledger.audit.run import audit_database
-from tests.fire.conftest import Serve
-from tests.fire.tills import opened_shop
+from tests.fire.moments import Moment, moments_of
+from tests.fire.shops import opened_shop
 from tests.merchant.shops import merchant_url_of
+from tests.support.forked_servers import Serve
 from tests.support.keys import make_key
 from tests.support.processes import TOP
 from timebank.config import DatabaseConfig
@@ -34,20 +36,23 @@ async def test_kills_take_no_sale_twice_and_leave_none_in_doubt(
 ) -> None:
     make_key(tmp_path)
     url: str = request.getfixturevalue(f"{kind}_url")
+    merchant_url = merchant_url_of(url, tmp_path)
     server = serve(
         url,
         **{TOP: {"services": ["ledger", "merchant"]}},
-        merchant_database={"url": merchant_url_of(url, tmp_path)},
+        merchant_database={"url": merchant_url},
         merchant={"sweeper_seconds": 1},
     )
     await server.serving()
     async with opened_shop(tmp_path, server, server) as shop, shop.selling():
         count = in_doubt = 0
-        while count < rounds or not in_doubt:
-            assert count < ROUNDS_MAX, "the kills met no sale under way"
+        moments: Counter[Moment] = Counter()
+        while count < rounds or not in_doubt or len(moments) < len(Moment):
+            assert count < ROUNDS_MAX, f"the kills met too few moments: {moments}, {in_doubt}"
             count += 1
             await shop.sold(random.randint(*SALES_BEFORE_KILL))
             server.kill()
+            moments += await moments_of(shop, ledger_url=url, merchant_url=merchant_url)
             powerless = count % POWER_CUTS == 0
             if powerless:
                 await asyncio.gather(*(till.die() for till in shop.tills))

@@ -12,11 +12,11 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Boolean, Column, LargeBinary, SmallInteger, Table, Text
 
-from ledger.audit.findings import Report
 from ledger.audit.run import Kept, audit_database
 from ledger.store import schema
 from ledger.store.hours_schema import SCHEMA_TABLES
 from tests.ledger.audited import Writer, write_history
+from timebank.audits import Report
 from timebank.config import DatabaseConfig
 
 FAR = 1_000_003

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from ledger.audit.findings import WHOLE_ROW
 from ledger.audit.run import Kept
 from ledger.domain.account import AccountKind
 from ledger.store import schema
@@ -21,6 +20,7 @@ from tests.ledger.tampering import (
     write_original,
 )
 from tests.support.postgres import PostgresServer
+from timebank.audits import WHOLE_ROW
 from timebank.tlog.checkpoint import Checkpoint, sign_checkpoint
 from timebank.units import Unit
 

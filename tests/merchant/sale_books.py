@@ -1,26 +1,31 @@
-"""What the ledger's own log says about sales, and what all redemptions together must come to.
+"""What the ledger's own log says about sales, and what all documents of a shop must come to.
 
-Owns sums that are computed here by brute force, from the log and from the documents; nothing of it
-asks the product how it counts.
+Owns sums over the log that are computed here by brute force; the sums over documents are those of
+the product's audit, which does not ask the rules that keep the figures how they count.
 """
 
-from collections import Counter as Tally
+import functools
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from merchant.domain.documents import Budget, Redemption
-from merchant.domain.states import RedemptionState, Step
+from ledger.audit.payments import read_payments
+from merchant.audit.programmes import Scope, differences_of
+from merchant.audit.run import audit_database
+from merchant.domain.documents import Redemption
+from merchant.domain.places import UNSETTLED
+from merchant.domain.states import DocumentKind, RedemptionState, Step
+from tests.merchant.shops import SHOP, ShopWorld
 from tests.support.commands import REDEMPTION
 from tests.support.ledgers import LedgerWorld
+from timebank.config import DatabaseConfig
 from timebank.ledger.v1 import entry_pb2
 
 R = RedemptionState
+K = DocumentKind
 HOLD_CREATED = entry_pb2.ENTRY_KIND_HOLD_CREATED
 REFUND = entry_pb2.ENTRY_KIND_REFUND
 GONE = (R.VOIDED, R.REVERSED, R.EXPIRED, R.DECLINED)
-LIVE = (R.UNKNOWN, R.PENDING_MEMBER, R.AUTHORIZED, R.PARTIALLY_CAPTURED)
 
 
 @dataclass
@@ -107,49 +112,26 @@ def _moved(entry: Any) -> int:
     return sum(posting.amount for posting in entry.postings if posting.amount > 0)
 
 
-def in_fen(points: int, rate: int) -> int:
-    """Points in fen at so many fen for 100, rounded up."""
-    whole, rest = divmod(points * rate, 100)
-    return whole + (rest > 0)
+async def check_documents(shop: ShopWorld) -> None:
+    """All documents of the shop agree with each other, by the rules of the audit."""
+    redemptions = await _listed(shop, K.REDEMPTION, SHOP)
+    lists = [
+        *((K.LINE, f"{SHOP}/{UNSETTLED}"), (K.OFFER, SHOP)),
+        *((kind, "") for kind in (K.BUDGET, K.COUNTER, K.MERCHANT)),
+        *((K.VOUCHER, member) for member in sorted({one.member_id for one in redemptions})),
+    ]
+    others = [document for kind, parent in lists for document in await _listed(shop, kind, parent)]
+    assert differences_of([*redemptions, *others]) == []
 
 
-@dataclass
-class Totals:
-    """What all redemptions together take from budget, stock and counters.
-
-    One that is partly captured is rounded up to fen once as a whole, or once for each part.
-    """
-
-    reserved_fen_min: int = 0
-    reserved_fen_max: int = 0
-    spent_fen: int = 0
-    pieces: Tally[str] = field(default_factory=Tally)
-    amounts: Tally[str] = field(default_factory=Tally)
-    times: Tally[str] = field(default_factory=Tally)
-    counters: set[str] = field(default_factory=set)
+async def audit_shop(shop: ShopWorld, url: str, ledger_url: str) -> None:
+    """The audit of the whole database finds nothing, also beside the ledger's."""
+    payments_of = functools.partial(read_payments, DatabaseConfig(url=ledger_url))
+    report = await audit_database(DatabaseConfig(url=url), Scope(payments_of=payments_of))
+    assert report.differences == []
+    assert report.checked.get("redemption", 0) == len(await _listed(shop, K.REDEMPTION, SHOP))
 
 
-def totals_of(redemptions: Iterable[Redemption]) -> Totals:
-    """Sums over all redemptions."""
-    totals = Totals()
-    for one in redemptions:
-        totals.counters.update(one.counters)
-        if one.state in GONE:
-            continue
-        promised = one.amount - one.captured if one.state in LIVE else 0
-        kept = one.captured - one.refunded
-        rate = one.fen_per_hundred_points
-        totals.reserved_fen_min += in_fen(promised + kept, rate) - in_fen(kept, rate)
-        totals.reserved_fen_max += in_fen(promised, rate)
-        totals.spent_fen += in_fen(kept, rate)
-        totals.pieces[one.offer] += one.quantity
-        for name in one.counters:
-            totals.amounts[name] += promised + kept
-            totals.times[name] += one.quantity if name.startswith("pieces/") else 1
-    return totals
-
-
-def check_budget(budget: Budget, totals: Totals) -> None:
-    """A budget is what all redemptions together take from it."""
-    assert budget.spent_fen == totals.spent_fen, (budget, totals)
-    assert totals.reserved_fen_min <= budget.reserved_fen <= totals.reserved_fen_max, budget
+async def _listed(shop: ShopWorld, kind: DocumentKind, parent: str) -> list[Any]:
+    rows = await shop.programmes.listed(shop.programme, kind, parent, limit=10_000)
+    return [document for _, document in rows]

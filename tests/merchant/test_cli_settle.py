@@ -37,15 +37,18 @@ t1-2,{DATE},CAPTURED,20,0
 t1-1,2026-11-28,CAPTURED,20,0
 """
 Outcome = settlement_pb2.ReconciliationItem.Outcome
+MINUTES = 40
+"""The TIME of a haircut, which stands in the file beside the points."""
 
 
 def file_of(points: tuple[int, ...]) -> bytes:
     header = SettlementHeader("weihai", "barber", DATE, 1, 500, "")
     lines = (
-        SettlementLine(LineKind.REDEMPTION, f"r{n}", f"t1-{n}", "", 10**15, each, each * 5)
+        SettlementLine(LineKind.REDEMPTION, f"r{n}", f"t1-{n}", "", 10**15, each, 0, each * 5)
         for n, each in enumerate(points)
     )
-    return b"".join(SettlementFileWriter(header, lines))
+    haircut = SettlementLine(LineKind.REDEMPTION, "cut", "t1-cut", "", 10**15, 0, MINUTES, 0)
+    return b"".join(SettlementFileWriter(header, (*lines, haircut)))
 
 
 class FakeSettlement(SettlementServiceServicer):
@@ -61,7 +64,9 @@ class FakeSettlement(SettlementServiceServicer):
             business_date=DATE,
             sequence=1,
             state=settlement_pb2.SettlementBatch.STATE_CLOSED,
-            line_count=2,
+            line_count=3,
+            redeemed_minutes=MINUTES,
+            net_minutes=MINUTES,
             redeemed_points=35,
             net_points=35,
             net_fen=175,
@@ -156,7 +161,8 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 def test_a_batch_is_closed_and_its_file_checked(shop: Shop, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "file.csv"
     said = shop.run("settle", "barber", "--date", DATE, "--file", str(path), "--vkey", SIGNER.vkey)
-    for words in ("CLOSED 已结算", "35 points 积分 = ¥1.75", "File checked", "签名有效"):
+    told = ("CLOSED 已结算", "35 points 积分 = ¥1.75", f"{MINUTES} minutes 分钟")
+    for words in (*told, "File checked", "签名有效"):
         assert words in said
     assert path.read_bytes() == shop.service.file
     assert list(tmp_path.iterdir()) == [path]
@@ -184,6 +190,10 @@ def spoil_totals(service: FakeSettlement) -> None:
     service.batch.net_fen = 176
 
 
+def spoil_minutes(service: FakeSettlement) -> None:
+    service.batch.net_minutes = MINUTES + 1
+
+
 def spoil_digest(service: FakeSettlement) -> None:
     service.batch.file_sha256 = "0" * 64
 
@@ -199,7 +209,14 @@ def spoil_all_but_the_signature(service: FakeSettlement) -> None:
 
 @pytest.mark.parametrize(
     "spoil",
-    [spoil_bytes, spoil_totals, spoil_digest, spoil_chain, spoil_all_but_the_signature],
+    [
+        spoil_bytes,
+        spoil_totals,
+        spoil_minutes,
+        spoil_digest,
+        spoil_chain,
+        spoil_all_but_the_signature,
+    ],
 )
 def test_a_file_that_does_not_check_is_not_given_its_name(
     shop: Shop, tmp_path: pathlib.Path, spoil: Any

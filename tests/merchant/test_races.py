@@ -22,7 +22,7 @@ from merchant.domain.states import DocumentKind, Method
 from merchant.usecases.programmes import Programme, Programmes
 from merchant.usecases.redemptions import Outcome, Redemptions
 from tests.merchant.flaky_ledgers import Weather, programmes_beside
-from tests.merchant.sale_books import SaleBooks, check_budget, totals_of
+from tests.merchant.sale_books import SaleBooks, check_documents
 from tests.merchant.shops import CALL, GOODS, MINUTE_US, SHOP, TILL, ShopWorld, shop_world
 from timebank.errors import TimebankError
 
@@ -104,7 +104,7 @@ class Race:
         for one in redemptions:
             assert one.pending is None
             books.check(one)
-        check_budget(await self.shop.found(K.BUDGET, "b"), totals_of(redemptions))
+        await check_documents(self.shop)
         return redemptions
 
 

@@ -123,7 +123,9 @@ def test_empty_always_runs_and_growth_only_by_name() -> None:
     assert [found.name for found in choose(["post_hot"])] == ["empty", "post_hot"]
     default = [found.name for found in choose([])]
     assert default[0] == "empty"
-    assert default[-5:] == ["import", "records_bulk", "star", "policy", "redeem"]
+    books = ["settle", "settle_apart", "reconcile", "reconcile_apart"]
+    shops = ["redeem", "redeem_apart"]
+    assert default[-10:] == ["import", "records_bulk", "star", "policy", *shops, *books]
     assert not {"growth", "star_audit"} & set(default)
     assert [found.name for found in choose(["growth"])] == ["empty", "growth"]
 

@@ -27,7 +27,9 @@ async def bare(stand: Stand) -> list[Figure]:
         plan = LoadPlan(
             workload="empty", address=server.address, callers=CALLERS, seconds=stand.seconds
         )
-        return [figure("bare", stand, await stand.measure(plan, server=server))]
+        return [
+            figure("bare", stand, await stand.measure(plan, servers=[server], uses_database=False))
+        ]
 
 
 @case("get_balance", "GetBalance of one of 10,000 accounts, 64 callers", stage=Stage.CALLS)

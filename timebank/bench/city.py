@@ -67,12 +67,12 @@ async def build_city(
         ]
         total = len(openings) + members_count
         names: list[str] = []
-        async for results in _in_chunks(client, openings):
+        async for results in in_chunks(client, openings):
             names += [result.results[0].account or "" for result in results]
             step(len(names), total)
         members, merchants = tuple(names[:members_count]), tuple(names[members_count:])
         done = len(names)
-        async for results in _in_chunks(client, await _balances(client, members)):
+        async for results in in_chunks(client, await _balances(client, members)):
             done += len(results)
             step(done, total)
     return City(ledger, members, merchants)
@@ -98,7 +98,7 @@ async def _balances(client: LedgerClient, members: Sequence[str]) -> list[Comman
     ]
 
 
-async def _in_chunks(
+async def in_chunks(
     client: LedgerClient, commands: Sequence[Command]
 ) -> AsyncIterator[list[ChainResult]]:
     """Carries out commands, a chunk a call; the first refusal is raised."""

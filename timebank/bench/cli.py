@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from timebank.bench import bulk, calls, growth, hours, merchants, posts
+from timebank.bench import bulk, calls, growth, hours, merchants, posts, settlements
 from timebank.bench.cases import CASES, EMPTY, Case, Figure, in_order
 from timebank.bench.machine import Machine, this_machine
 from timebank.bench.reports import as_json, show
@@ -28,7 +28,7 @@ SECONDS_MAX = 3_600.0
 UNSOUND = 1
 PAGE_CHARACTERS = 120
 """Width of the table when it does not go to a terminal."""
-REGISTERED = (calls, posts, bulk, hours, merchants, growth)
+REGISTERED = (calls, posts, bulk, hours, merchants, settlements, growth)
 """Modules that register cases: importing them is what fills the registry."""
 
 app = typer.Typer(rich_markup_mode="markdown")

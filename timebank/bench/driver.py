@@ -7,6 +7,7 @@ server and database are looked at in the same interval as the load.
 import asyncio
 import sys
 from asyncio import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from timebank.bench.generator import READY
@@ -31,8 +32,12 @@ class Measured:
     server_memory_bytes: int | None
 
 
-async def measure(plan: LoadPlan, *, server_id: int, database_id: int | None = None) -> Measured:
-    """Runs a plan against a server. Raises DATABASE_UNAVAILABLE when the generator fails."""
+async def measure(
+    plan: LoadPlan, *, server_ids: Sequence[int], database_id: int | None = None
+) -> Measured:
+    """Runs a plan against one or several servers, by process id. Raises DATABASE_UNAVAILABLE when
+    the generator fails.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "timebank.bench.generator"),
         cwd=ROOT,
@@ -45,9 +50,9 @@ async def measure(plan: LoadPlan, *, server_id: int, database_id: int | None = N
     try:
         async with asyncio.timeout(plan.seconds + 2 * GRACE_S):
             await _exchange(process, plan.to_json(), READY)
-            before = usage_of(server_id), usage_of(database_id)
+            before = usage_of(*server_ids), usage_of(database_id)
             load = LoadResult.from_json(await _exchange(process, ""))
-            after = usage_of(server_id), usage_of(database_id)
+            after = usage_of(*server_ids), usage_of(database_id)
     except TimeoutError as error:
         text = f"bench: expected the load {plan.workload} to end, waited {GRACE_S} s more"
         raise TimebankError(Reason.DEADLINE_PASSED, text) from error

@@ -11,7 +11,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +37,13 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A running server: the url of its database, and the process id of its postmaster."""
+    """A running server: the url of its first database, the process id of its postmaster, and what
+    makes a database more and gives its url.
+    """
 
     url: str
     process_id: int
+    add_database: Callable[[str], str]
 
 
 @contextmanager
@@ -57,10 +60,14 @@ def running_postgres(folder: Path) -> Iterator[Postgres]:
     options = " ".join(f"-c {name}='{value}'" for name, value in SETTINGS.items())
     control = ("pg_ctl", "-D", str(data), "-w", "-t", str(START_TIMEOUT_S), "-s")
     run(*control, "-l", str(log), "-o", f"-p {port} {options}", "start")
+
+    def add_database(name: str) -> str:
+        run("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", name)
+        return f"postgresql://postgres@127.0.0.1:{port}/{name}"
+
     try:
-        run("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", DATABASE)
         process_id = int((data / "postmaster.pid").read_text().splitlines()[0])
-        yield Postgres(f"postgresql://postgres@127.0.0.1:{port}/{DATABASE}", process_id)
+        yield Postgres(add_database(DATABASE), process_id, add_database)
     finally:
         run(*control, "-m", "fast", "stop")
 

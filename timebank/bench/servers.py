@@ -1,6 +1,6 @@
 """The server under test: `python -m timebank serve` on a configuration and data of its own.
 
-Owns: that configuration, the signing key of the benchmark's log, and the life of the process.
+Owns: that configuration, the signing keys of the benchmark's logs, and the life of the process.
 """
 
 import asyncio
@@ -24,6 +24,9 @@ IMPORT_ORIGIN = "timebank.example/bench-import"
 GROWTH_ORIGIN = "timebank.example/bench-growth"
 HOURS_ORIGIN = "timebank.example/bench-hours"
 SHOP_ORIGIN = "timebank.example/bench-shop"
+BOOKS_ORIGIN = "timebank.example/bench-books"
+ORIGINS = (ORIGIN, IMPORT_ORIGIN, GROWTH_ORIGIN, HOURS_ORIGIN, SHOP_ORIGIN, BOOKS_ORIGIN)
+LEDGER_SERVICE, MERCHANT_SERVICE = "ledger", "merchant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +41,35 @@ class Server:
     process: PythonProcess
 
 
-@asynccontextmanager
-async def running_server(folder: Path, database_url: str | None) -> AsyncIterator[Server]:
-    """Runs a server with its data in `folder` until the block ends.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a server runs, and on which database; `database_url` None: SQLite in its folder.
 
-    `database_url` None: SQLite in the folder. Raises DATABASE_UNAVAILABLE when it does not start.
+    A merchant service alone asks the ledger at `ledger_address`.
+    """
+
+    services: tuple[str, ...] = (LEDGER_SERVICE, MERCHANT_SERVICE)
+    database_url: str | None = None
+    ledger_address: str = ""
+
+
+@asynccontextmanager
+async def running_server(folder: Path, setting: Setting) -> AsyncIterator[Server]:
+    """Runs a server with its data in `folder` until the block ends; a second run in the same folder
+    finds the data of the first.
+
+    Raises DATABASE_UNAVAILABLE when it does not start.
     """
     address = f"127.0.0.1:{free_port()}"
     config = folder / "timebank.toml"
     http_address = f"127.0.0.1:{free_port()}"
-    text = _configuration(folder, address, http_address, database_url)
+    text = _configuration(folder, address, http_address, setting)
     config.write_text(text, encoding="utf-8")
-    ring = KeyRing(folder / "data" / "keys")
-    for origin in (ORIGIN, IMPORT_ORIGIN, GROWTH_ORIGIN, HOURS_ORIGIN, SHOP_ORIGIN):
-        ring.create(origin)
+    keys = folder / "data" / "keys"
+    if LEDGER_SERVICE in setting.services and not keys.exists():
+        ring = KeyRing(keys)
+        for origin in ORIGINS:
+            ring.create(origin)
     process = PythonProcess("timebank", ["serve", "--config", str(config)], folder / "server.log")
     try:
         await serving(address, process)
@@ -93,18 +111,20 @@ async def serving(address: str, process: PythonProcess) -> None:
     raise process.failure(f"a server that answers within {START_TIMEOUT_S:.0f} s")
 
 
-def _configuration(folder: Path, address: str, http_address: str, database_url: str | None) -> str:
+def _configuration(folder: Path, address: str, http_address: str, setting: Setting) -> str:
     """Writes the configuration as TOML; JSON's strings are TOML's too."""
     lines = [
         f"data_directory = {json.dumps(str(folder / 'data'))}",
-        'services = ["ledger", "merchant"]',
+        f"services = {json.dumps(setting.services)}",
         "[server]",
         f"grpc_address = {json.dumps(address)}",
         f"http_address = {json.dumps(http_address)}",
         "[identity]",
         'mode = "development"',
     ]
-    if database_url is not None:
+    if setting.ledger_address:
+        lines += ["[merchant]", f"ledger_address = {json.dumps(setting.ledger_address)}"]
+    if setting.database_url is not None:
         for section in ("database", "merchant_database"):
-            lines += [f"[{section}]", f"url = {json.dumps(database_url)}"]
+            lines += [f"[{section}]", f"url = {json.dumps(setting.database_url)}"]
     return "\n".join(lines) + "\n"

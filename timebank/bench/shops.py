@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 import grpc.aio
 
+from timebank.bench.sites import Pair
 from timebank.bench.workloads import TIMEOUT_S, Load, Step, workload
 from timebank.channels import open_channel
 from timebank.client import (
@@ -37,7 +38,7 @@ from timebank.client.till_keys import read_key
 from timebank.client.tills import TillClient
 
 LEDGER = "bench-shop"
-MEMBERS = 12_000
+MEMBERS_MAX = 12_000
 POINTS = 100
 LIMIT_FEN = 10_000_000
 AT_ONCE = 64
@@ -66,17 +67,21 @@ async def each(names: Sequence[str], work: Callable[[str], Awaitable[None]]) -> 
     await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
 
 
-async def build_shop(address: str, origin: str, folder: Path, tell: Callable[[str], None]) -> Shop:
+async def build_shop(
+    pair: Pair, origin: str, folder: Path, tell: Callable[[str], None], *, members_count: int
+) -> Shop:
     """Creates the ledger with members who have points, and opens the shop."""
+    address = pair.ledger.address
     names = Names(LEDGER)
     till = Till.of(names.ledger, "shop")
-    members = tuple(f"p-{number:05d}" for number in range(MEMBERS))
+    members = tuple(f"p-{number:05d}" for number in range(members_count))
     async with (
         LedgerClient.connect(address, ledger=LEDGER, timeout_s=TIMEOUT_S) as client,
         open_channel(address) as channel,
+        open_channel(pair.merchant.address) as merchant_channel,
     ):
         await client.create_ledger(display_name="Benchmark 商户", log_origin=origin)
-        tell(f"redeem: registering {MEMBERS:,} members")
+        tell(f"redeem: registering {members_count:,} members")
         register: Call = channel.unary_unary(raw_hours.REGISTER_MEMBER)
 
         async def join(member_id: str) -> None:
@@ -86,10 +91,10 @@ async def build_shop(address: str, origin: str, folder: Path, tell: Callable[[st
         await each(members, join)
         tell("redeem: giving points")
         await _grant(client)
-        code = await _open(channel, till)
+        code = await _open(merchant_channel, till)
     key_file = folder / "till.pem"
     async with TillClient.connect(
-        address, terminal=till.terminal, key_file=key_file
+        pair.merchant.address, terminal=till.terminal, key_file=key_file
     ) as client_till:
         await client_till.enrol(code)
     return Shop(till, key_file, members)

@@ -4,7 +4,8 @@ Owns: what cases need of a server, made when the first case needs it. Rules: aft
 writes, the log must have grown by exactly what was acknowledged, and the audit must pass.
 """
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,9 +14,10 @@ from timebank.bench.audits import audit
 from timebank.bench.city import City, build_city
 from timebank.bench.driver import Measured, measure
 from timebank.bench.plans import LoadPlan
-from timebank.bench.postgres import running_postgres
-from timebank.bench.servers import ORIGIN, Server, running_server
+from timebank.bench.postgres import Postgres, running_postgres
+from timebank.bench.servers import ORIGIN, Server, Setting, running_server
 from timebank.bench.shops import Shop
+from timebank.bench.sites import Site
 from timebank.bench.volunteers import Volunteers
 from timebank.client import LedgerClient
 
@@ -34,7 +36,7 @@ class Stand:
         database: str,
         folder: Path,
         server: Server,
-        database_id: int | None,
+        postgres: Postgres | None,
         seconds: float,
         tell: Tell,
     ) -> None:
@@ -42,7 +44,8 @@ class Stand:
         self.database = database
         self.folder = folder
         self.server = server
-        self.database_id = database_id
+        self.database_id = postgres.process_id if postgres else None
+        self._postgres = postgres
         self.seconds = seconds
         self.tell = tell
         self._city: City | None = None
@@ -64,16 +67,28 @@ class Stand:
         async with LedgerClient.connect(self.server.address, ledger=ledger) as client:
             return (await client.checkpoint()).size
 
-    async def audit(self, ledger: str) -> bool | None:
-        """Audits a ledger; None when this version has no audit."""
-        return await audit(self.server.config, ledger, self.folder / "audit.log")
+    async def site(self, name: str, *, apart: bool) -> Site:
+        """Makes an empty site of other servers on databases of their own."""
+        return await Site.prepare(self.folder, name, apart=apart, add_database=self._add_database)
 
-    async def measure(self, plan: LoadPlan, *, server: Server | None = None) -> Measured:
-        """Runs a load against the server, or another one."""
+    async def _add_database(self, name: str) -> str | None:
+        """Makes an empty database and gives its url; None: SQLite."""
+        if self._postgres is None:
+            return None
+        return await asyncio.to_thread(self._postgres.add_database, name)
+
+    async def audit(self, ledger: str, server: Server | None = None) -> bool | None:
+        """Audits a ledger of the server, or of another one; None when this version has no audit."""
+        return await audit((server or self.server).config, ledger, self.folder / "audit.log")
+
+    async def measure(
+        self, plan: LoadPlan, *, servers: Sequence[Server] = (), uses_database: bool = True
+    ) -> Measured:
+        """Runs a load against the server, or other ones."""
         return await measure(
             plan,
-            server_id=(server or self.server).process.id,
-            database_id=None if server else self.database_id,
+            server_ids=[server.process.id for server in servers or (self.server,)],
+            database_id=self.database_id if uses_database else None,
         )
 
 
@@ -84,20 +99,20 @@ async def standing(
     """Starts database and server in an empty folder until the block ends."""
     async with AsyncExitStack() as running:
         tell("starting the server")
-        url, database_id = None, None
+        postgres = None
         if database == POSTGRESQL:
             # Beside the folder, not in it: PostgreSQL may run as a user who must not see the keys.
             cluster = running.enter_context(
                 TemporaryDirectory(prefix="timebank-bench-postgresql-", dir=folder.parent)
             )
             postgres = running.enter_context(running_postgres(Path(cluster)))
-            url, database_id = postgres.url, postgres.process_id
-        server = await running.enter_async_context(running_server(folder, url))
+        setting = Setting(database_url=postgres.url if postgres else None)
+        server = await running.enter_async_context(running_server(folder, setting))
         yield Stand(
             database=database,
             folder=folder,
             server=server,
-            database_id=database_id,
+            postgres=postgres,
             seconds=seconds,
             tell=tell,
         )

@@ -55,6 +55,8 @@ class BatchView:
     paid_fen: int
     close_time: datetime | None
     replayed: bool
+    net_minutes: int = 0
+    """Minutes of TIME taken less those given back: listed in the file, never turned into fen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

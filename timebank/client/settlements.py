@@ -250,6 +250,7 @@ def batch_from_wire(message: settlement_pb2.SettlementBatch) -> BatchView:
         redeemed_points=message.redeemed_points,
         refunded_points=message.refunded_points,
         net_points=message.net_points,
+        net_minutes=message.net_minutes,
         net_fen=message.net_fen,
         file_sha256=message.file_sha256,
         previous_file_sha256=message.previous_file_sha256,

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from tests.ledger.hours.refusals import VALID, Scene
 from tests.support.commands import new_id
 from tests.support.hours import OPERATOR
+from tests.support.messages import replace_field
 from timebank.auth import Principal
 from timebank.ledger.v1 import (
     certificate_service_pb2,
@@ -54,24 +55,10 @@ def request_of(scene: Scene, method: str) -> Message:
 
 
 def damaged(scene: Scene, method: str, path: str, value: object) -> Message:
-    """A request with one field replaced, by a path such as `record.place`; a list replaces a list,
-    and of a batch it is the field of its first item.
-    """
-    request: Any = request_of(scene, method)
-    *outer, last = path.split(".")
-    message = request
-    for name in outer:
-        message = getattr(message, name)
-        message = message[0] if isinstance(message, list) or hasattr(message, "add") else message
-    if isinstance(value, list):
-        del getattr(message, last)[:]
-        getattr(message, last).extend(value)
-    elif isinstance(value, Message):
-        getattr(message, last).CopyFrom(value)
-    else:
-        setattr(message, last, value)
-    found: Message = request
-    return found
+    """A request with one field replaced, as `replace_field` does it."""
+    request = request_of(scene, method)
+    replace_field(request, path, value)
+    return request
 
 
 async def send(

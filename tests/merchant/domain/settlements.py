@@ -16,9 +16,11 @@ TIME_US = 1_772_330_400_000_000
 """2026-03-01T02:00:00Z."""
 
 
-def line(points: int = 120, *, ref: str = "A-1", redemption_id: str = "m-01/r1") -> SettlementLine:
-    kind = LineKind.REDEMPTION if points > 0 else LineKind.REFUND
-    return SettlementLine(kind, redemption_id, ref, "", TIME_US, points, 0)
+def line(
+    points: int = 120, *, ref: str = "A-1", redemption_id: str = "m-01/r1", minutes: int = 0
+) -> SettlementLine:
+    kind = LineKind.REDEMPTION if points + minutes > 0 else LineKind.REFUND
+    return SettlementLine(kind, redemption_id, ref, "", TIME_US, points, minutes, 0)
 
 
 def valued(

@@ -13,6 +13,7 @@ from merchant.domain.business_days import (
     business_day_of,
     neighbours,
     to_us,
+    unchanging,
 )
 from timebank.errors import Reason, TimebankError
 
@@ -35,7 +36,7 @@ def local_us(text: str, zone: str = SHANGHAI, *, fold: int = 0) -> int:
 
 
 def date_of(text: str, cut_off_minute: int, zone: str = SHANGHAI) -> str:
-    return business_day_of(local_us(text, zone), zone=zone, cut_off_minute=cut_off_minute).date
+    return business_day_of(local_us(text, zone), unchanging(zone, cut_off_minute)).date
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_what_happens_at_the_cut_off_or_later_belongs_to_the_next_day(
 
 
 def test_a_business_date_ends_at_the_cut_off_of_its_own_local_day() -> None:
-    day = business_day("2026-03-01", zone=SHANGHAI, cut_off_minute=1_320)
+    day = business_day("2026-03-01", unchanging(SHANGHAI, 1_320))
     assert day.start_us == local_us("2026-02-28 22:00:00")
     assert day.end_us == local_us("2026-03-01 22:00:00")
 
@@ -79,13 +80,13 @@ def test_a_business_date_ends_at_the_cut_off_of_its_own_local_day() -> None:
     ],
 )
 def test_a_day_is_as_long_as_the_clock_made_it(date: str, cut_off_minute: int, hours: int) -> None:
-    day = business_day(date, zone="Europe/Berlin", cut_off_minute=cut_off_minute)
+    day = business_day(date, unchanging("Europe/Berlin", cut_off_minute))
     assert day.end_us - day.start_us == hours * HOUR_US
 
 
 def test_a_cut_off_that_the_clock_jumps_over_is_the_jump() -> None:
     # On 29 March Berlin goes from 02:00 to 03:00 at once: 02:30 is never shown.
-    day = business_day("2026-03-29", zone="Europe/Berlin", cut_off_minute=150)
+    day = business_day("2026-03-29", unchanging("Europe/Berlin", 150))
     assert day.end_us == local_us("2026-03-29 03:00:00", "Europe/Berlin")
     assert date_of("2026-03-29 01:59:59.999999", 150, "Europe/Berlin") == "2026-03-29"
     assert date_of("2026-03-29 03:00:00", 150, "Europe/Berlin") == "2026-03-30"
@@ -94,26 +95,26 @@ def test_a_cut_off_that_the_clock_jumps_over_is_the_jump() -> None:
 def test_a_cut_off_that_the_clock_shows_twice_is_the_first() -> None:
     # On 25 October Berlin's 02:00 to 03:00 comes twice.
     zone = "Europe/Berlin"
-    day = business_day("2026-10-25", zone=zone, cut_off_minute=150)
+    day = business_day("2026-10-25", unchanging(zone, 150))
     assert day.end_us == local_us("2026-10-25 02:30:00", zone)
     again_us = local_us("2026-10-25 02:10:00", zone, fold=1)
-    assert business_day_of(again_us, zone=zone, cut_off_minute=150).date == "2026-10-26"
+    assert business_day_of(again_us, unchanging(zone, 150)).date == "2026-10-26"
 
 
 def test_a_midnight_that_never_comes_is_the_jump() -> None:
     # In Santiago the clock goes from midnight to one on a Sunday of September.
     zone = "America/Santiago"
-    day = business_day("2026-09-06", zone=zone, cut_off_minute=0)
+    day = business_day("2026-09-06", unchanging(zone, 0))
     assert day.start_us == local_us("2026-09-06 01:00:00", zone)
     assert day.end_us - day.start_us == 23 * HOUR_US
 
 
 def test_a_day_that_a_zone_left_out_has_no_length_and_no_moments() -> None:
     zone = "Pacific/Apia"
-    day = business_day("2011-12-30", zone=zone, cut_off_minute=0)
+    day = business_day("2011-12-30", unchanging(zone, 0))
     assert day.start_us == day.end_us
-    assert business_day_of(day.end_us - 1, zone=zone, cut_off_minute=0).date == "2011-12-29"
-    assert business_day_of(day.end_us, zone=zone, cut_off_minute=0).date == "2011-12-31"
+    assert business_day_of(day.end_us - 1, unchanging(zone, 0)).date == "2011-12-29"
+    assert business_day_of(day.end_us, unchanging(zone, 0)).date == "2011-12-31"
 
 
 @given(
@@ -124,10 +125,10 @@ def test_a_day_that_a_zone_left_out_has_no_length_and_no_moments() -> None:
 def test_each_moment_has_one_date_whose_bounds_hold_it(
     time_us: int, zone: str, cut_off_minute: int
 ) -> None:
-    day = business_day_of(time_us, zone=zone, cut_off_minute=cut_off_minute)
+    day = business_day_of(time_us, unchanging(zone, cut_off_minute))
     assert day.start_us <= time_us < day.end_us
-    assert day == business_day(day.date, zone=zone, cut_off_minute=cut_off_minute)
-    following = business_day(neighbours(day.date)[1], zone=zone, cut_off_minute=cut_off_minute)
+    assert day == business_day(day.date, unchanging(zone, cut_off_minute))
+    following = business_day(neighbours(day.date)[1], unchanging(zone, cut_off_minute))
     assert following.start_us == day.end_us
 
 
@@ -141,7 +142,7 @@ def test_in_a_zone_without_clock_changes_the_date_is_that_of_shifted_time(
     moment: datetime, cut_off_minute: int
 ) -> None:
     shift = timedelta(minutes=1_440 - cut_off_minute if cut_off_minute else 0)
-    found = business_day_of(to_us(moment), zone=SHANGHAI, cut_off_minute=cut_off_minute)
+    found = business_day_of(to_us(moment), unchanging(SHANGHAI, cut_off_minute))
     assert found.date == (moment + shift).date().isoformat()
 
 
@@ -151,27 +152,27 @@ def test_in_a_zone_without_clock_changes_the_date_is_that_of_shifted_time(
 def test_the_first_and_the_last_moment_have_a_date(
     time_us: int, zone: str, cut_off_minute: int
 ) -> None:
-    day = business_day_of(time_us, zone=zone, cut_off_minute=cut_off_minute)
+    day = business_day_of(time_us, unchanging(zone, cut_off_minute))
     assert day.start_us <= time_us < day.end_us
 
 
 @pytest.mark.parametrize("time_us", [-1, TIME_US_MAX + 1])
 def test_a_moment_outside_the_calendar_is_refused(time_us: int) -> None:
     with pytest.raises(TimebankError) as refused:
-        business_day_of(time_us, zone=SHANGHAI, cut_off_minute=0)
+        business_day_of(time_us, unchanging(SHANGHAI, 0))
     assert refused.value.reason is Reason.VALIDATION_FAILED
 
 
 @pytest.mark.parametrize("cut_off_minute", [-1, 1_440])
 def test_a_cut_off_that_is_no_minute_of_a_day_is_refused(cut_off_minute: int) -> None:
     with pytest.raises(TimebankError, match="cut_off_minute"):
-        business_day("2026-03-01", zone=SHANGHAI, cut_off_minute=cut_off_minute)
+        business_day("2026-03-01", unchanging(SHANGHAI, cut_off_minute))
 
 
 @pytest.mark.parametrize("zone", ["", "Mars/Olympus", "../etc/passwd", "a\0b", "x" * 5_000])
 def test_an_unknown_zone_is_refused(zone: str) -> None:
     with pytest.raises(TimebankError, match="time_zone"):
-        business_day_of(0, zone=zone, cut_off_minute=0)
+        business_day_of(0, unchanging(zone, 0))
 
 
 @pytest.mark.parametrize(
@@ -179,4 +180,4 @@ def test_an_unknown_zone_is_refused(zone: str) -> None:
 )
 def test_a_date_of_another_form_is_refused(date: str) -> None:
     with pytest.raises(TimebankError, match="business_date"):
-        business_day(date, zone=SHANGHAI, cut_off_minute=0)
+        business_day(date, unchanging(SHANGHAI, 0))

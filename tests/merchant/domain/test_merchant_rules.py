@@ -94,7 +94,7 @@ def creation(**changes: Any) -> Any:
 
 def changing(version: int = 0, **changes: Any) -> Any:
     command = ChangeMerchant("shop", tuple(changes.items()), version)
-    return partial(change_merchant, command=command)
+    return partial(change_merchant, command=command, zone="Asia/Shanghai")
 
 
 def enrolling(digest: str = "d", key: TerminalKey = FIRST, *, proved: bool = True) -> Any:

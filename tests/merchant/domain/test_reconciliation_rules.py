@@ -6,7 +6,7 @@ from merchant.domain.documents import Advice, BadRow, Batch
 from merchant.domain.reconciliation_rules import (
     LedgerRow,
     Outcome,
-    compare_batches,
+    compare_batch,
     compare_journal,
     outcome_of,
     outcome_of_payment,
@@ -117,8 +117,8 @@ def test_the_payments_of_a_batch_are_summed(
     net_fen: int, paid: tuple[int, ...], expected: Outcome, total: int
 ) -> None:
     advices = tuple(Advice(f"2026-03-{2 + place:02}", fen) for place, fen in enumerate(paid))
-    batch = BATCH._replace(net_fen=net_fen, advices=advices)
-    assert list(compare_batches([batch])) == [(batch, expected, total)]
+    batch = BATCH._replace(net_fen=net_fen)
+    assert compare_batch(batch, advices) == (expected, total)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from merchant.domain.settlement_files import (
 )
 from merchant.domain.settlement_records import (
     FORBIDDEN,
+    MINUTES_MAX,
     POINTS_MAX,
     LineKind,
     SettlementHeader,
@@ -55,8 +56,10 @@ def headers(draw: st.DrawFn) -> SettlementHeader:
 
 @st.composite
 def lines(draw: st.DrawFn) -> SettlementLine:
-    points = draw(st.integers(1, POINTS_MAX)) * draw(st.sampled_from([1, -1]))
-    return line(points, ref=draw(TEXTS), redemption_id=draw(NAMES))._replace(
+    amount = draw(st.integers(1, POINTS_MAX)) * draw(st.sampled_from([1, -1]))
+    points, minutes = draw(st.sampled_from([(amount, 0), (amount, 0), (0, amount)]))
+    made = line(points, ref=draw(TEXTS), redemption_id=draw(NAMES), minutes=minutes)
+    return made._replace(
         business_time_us=draw(st.integers(0, TIME_US_MAX)),
         original_date=draw(st.sampled_from(["", "1969-05-05"])),
     )
@@ -91,9 +94,10 @@ def test_the_file_is_plain_csv_with_one_record_a_line() -> None:
         *("timebank-settlement/1", "hangzhou", "m-01", "2026-03-01", "7", "85", ""),
     ]
     assert rows[3][1:-1] == [
-        *("REFUND", "m-01/r2", '退货"2", 一', "", "2026-03-01T02:00:00.000000Z", "-35", "-30"),
+        *("REFUND", "m-01/r2", '退货"2", 一', "", "2026-03-01T02:00:00.000000Z"),
+        *("-35", "0", "-30"),
     ]
-    assert rows[5][1:4] == ["3", "92", "78"]
+    assert rows[5][1:5] == ["3", "92", "0", "78"]
     assert written(SAMPLE).count(b"\r\n") == written(SAMPLE).count(b"\n") == len(rows)
 
 
@@ -150,16 +154,18 @@ def test_a_record_that_is_left_out_moved_or_repeated_is_named(order: list[int], 
 
 SEALED = [
     "HEADER,timebank-settlement/1,hangzhou,m-01,2026-03-01,7,85,",
-    "COLUMNS,kind,redemption_id,merchant_ref,original_date,business_time,points,fen",
-    "LINE,REDEMPTION,m-01/r1,A-1,,2026-03-01T02:00:00.000000Z,120,102",
-    "LINE,REFUND,m-01/r2,'-2,2026-02-28,2026-03-01T02:00:00.000000Z,-100,-85",
-    "TRAILER,2,20,17",
+    "COLUMNS,kind,redemption_id,merchant_ref,original_date,business_time,points,minutes,fen",
+    "LINE,REDEMPTION,m-01/r1,A-1,,2026-03-01T02:00:00.000000Z,120,0,102",
+    "LINE,REFUND,m-01/r2,'-2,2026-02-28,2026-03-01T02:00:00.000000Z,-100,0,-85",
+    "LINE,REDEMPTION,m-01/r3,B-1,,2026-03-01T02:00:00.000000Z,0,90,0",
+    "LINE,REFUND,m-01/r3,B-1,,2026-03-01T02:00:00.000000Z,0,-30,0",
+    "TRAILER,4,20,60,17",
 ]
 
 
 def test_a_file_that_somebody_else_wrote_by_the_same_rules_is_read() -> None:
     found = read(sealed(SEALED))
-    assert found.totals == SettlementTotals(2, 20, 17)
+    assert found.totals == SettlementTotals(4, 20, 60, 17)
     assert found.lines[1].merchant_ref == "-2"
     assert written(found.lines) == sealed(SEALED)
 
@@ -167,7 +173,7 @@ def test_a_file_that_somebody_else_wrote_by_the_same_rules_is_read() -> None:
 @pytest.mark.parametrize(
     ("row", "old", "new", "field"),
     [
-        (1, "HEADER", "LINE", "record"),
+        (1, "HEADER", "LINE", "LINE"),
         (1, "HEADER", "header", "record"),
         (1, "settlement/1", "settlement/2", "format"),
         (1, ",7,", ",07,", "sequence"),
@@ -176,7 +182,7 @@ def test_a_file_that_somebody_else_wrote_by_the_same_rules_is_read() -> None:
         (1, "m-01", "m-01,x", "HEADER"),
         (1, "m-01", "'m-01", "merchant"),
         (3, "REDEMPTION", "GIFT", "kind"),
-        (3, "LINE", "HEADER", "record"),
+        (3, "LINE", "HEADER", "HEADER"),
         (3, "A-1", '"A-1"', "LINE"),
         (3, "A-1", '"A-1', "record"),
         (3, "A-1", "'A-1", "merchant_ref"),
@@ -193,10 +199,17 @@ def test_a_file_that_somebody_else_wrote_by_the_same_rules_is_read() -> None:
         (4, "'-2", "-2", "merchant_ref"),
         (4, "2026-02-28", "2026-03-01", "original_date"),
         (4, "2026-02-28", "28 February", "original_date"),
-        (5, "2,20,17", "3,20,17", "line_count"),
-        (5, "2,20,17", "2,21,17", "points"),
-        (5, "2,20,17", "2,20,18", "fen"),
-        (5, "2,20,17", "2,20,-0", "fen"),
+        (5, ",90,0", ",90,1", "fen"),
+        (5, ",0,90", ",90,90", "points"),
+        (5, ",0,90", ",0,-90", "minutes"),
+        (5, ",0,90", ",0,0", "points"),
+        (6, ",0,-30", ",0,30", "minutes"),
+        (7, "4,20,60,17", "3,20,60,17", "line_count"),
+        (7, "4,20,60,17", "4,21,60,17", "points"),
+        (7, "4,20,60,17", "4,20,61,17", "minutes"),
+        (7, "4,20,60,17", "4,80,0,17", "points"),
+        (7, "4,20,60,17", "4,20,60,18", "fen"),
+        (7, "4,20,60,17", "4,20,60,-0", "fen"),
     ],
 )
 def test_a_record_that_breaks_a_rule_is_refused_although_the_checks_are_right(
@@ -216,7 +229,7 @@ def test_another_rate_is_seen_at_the_first_line_that_it_makes_wrong() -> None:
 
 @pytest.mark.parametrize("end", [b"x", b"\r", b"\r\n", b"\n", b"\0", b"\x1a"])
 def test_nothing_may_follow_the_trailer(end: bytes) -> None:
-    assert refusal_of(sealed(SEALED) + end).metadata["row"] == "6"
+    assert refusal_of(sealed(SEALED) + end).metadata["row"] == "8"
 
 
 def test_a_file_that_does_not_follow_the_one_before_is_refused() -> None:
@@ -232,7 +245,7 @@ def test_a_file_that_does_not_follow_the_one_before_is_refused() -> None:
 def test_an_empty_day_gives_an_empty_file_that_reads_back() -> None:
     found = read(written([]))
     assert found.lines == ()
-    assert found.totals == SettlementTotals(0, 0, 0)
+    assert found.totals == SettlementTotals(0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +276,10 @@ def test_text_that_cannot_stand_in_the_file_is_refused_with_its_row(text: str) -
         ("points", {"points": -1}),
         ("points", {"points": POINTS_MAX + 1}),
         ("points", {"kind": LineKind.REFUND}),
+        ("points", {"minutes": 5}),
+        ("minutes", {"points": 0, "minutes": -5, "fen": 0}),
+        ("minutes", {"points": 0, "minutes": MINUTES_MAX + 1, "fen": 0}),
+        ("fen", {"points": 0, "minutes": 60}),
         ("fen", {"fen": 103}),
         ("fen", {"fen": -102}),
         ("redemption_id", {"redemption_id": ""}),

@@ -42,9 +42,11 @@ class Budget(google.protobuf.message.Message):
     limit_fen: builtins.int
     """Most that may be reserved and spent together, in fen, 0 or more."""
     reserved_fen: builtins.int
-    """Reserved by redemptions that are not settled, in fen."""
+    """Reserved by redemptions that are authorised and not captured, in fen, rounded up for each."""
     spent_fen: builtins.int
-    """Settled, in fen."""
+    """What was paid for settled redemptions, to the last fen, and what those captured since may cost, rounded up for
+    each. In fen; a refund counts less than it gives back by parts of a fen until its batch is closed.
+    """
     available_fen: builtins.int
     """limit_fen - reserved_fen - spent_fen, in fen; negative when the limit was lowered below what is reserved and
     spent.

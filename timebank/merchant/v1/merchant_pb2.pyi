@@ -121,6 +121,8 @@ class Merchant(google.protobuf.message.Message):
     FUND_ACCOUNT_FIELD_NUMBER: builtins.int
     CREATE_TIME_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
+    CUT_OFF_EFFECTIVE_DATE_FIELD_NUMBER: builtins.int
+    PREVIOUS_CUT_OFF_MINUTE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Resource name `ledgers/{ledger}/merchants/{merchant}`; {merchant} is 1 to 40 characters of a-z, 0-9 and `-`."""
     display_name: builtins.str
@@ -134,7 +136,9 @@ class Merchant(google.protobuf.message.Message):
     merchant, services, auditors and operators, like every field below.
     """
     cut_off_minute: builtins.int
-    """Minute of the local day, 0 to 1439 in the ledger's zone, at which the business day ends 日切; 0: midnight."""
+    """Minute of the local day, 0 to 1439 in the ledger's zone, at which the business day ends 日切; 0: midnight. What was
+    agreed last: business days before cut_off_effective_date end by the cut-offs before it.
+    """
     budget: builtins.str
     """Resource name of the budget that its redemptions reserve. Required unless the rate is 0."""
     debt_points_max: builtins.int
@@ -149,6 +153,13 @@ class Merchant(google.protobuf.message.Message):
     """Optimistic lock: changes with every change of the merchant. Given in an update: ETAG_MISMATCH unless it still
     holds.
     """
+    cut_off_effective_date: builtins.str
+    """First business day that ends by cut_off_minute, YYYY-MM-DD. In an update that changes cut_off_minute: later than
+    the business day that is running, which keeps its cut-off; empty: the next one. A change takes the place of one
+    whose day has not begun. Empty in an answer: it held from the beginning. CreateMerchant does not look at it.
+    """
+    previous_cut_off_minute: builtins.int
+    """Cut-off of the business days before cut_off_effective_date, in minutes of the local day. 0 when that is empty."""
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When it was created."""
@@ -169,9 +180,11 @@ class Merchant(google.protobuf.message.Message):
         fund_account: builtins.str = ...,
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         etag: builtins.str = ...,
+        cut_off_effective_date: builtins.str = ...,
+        previous_cut_off_minute: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_debt_points_max", b"_debt_points_max", "create_time", b"create_time", "debt_points_max", b"debt_points_max"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_debt_points_max", b"_debt_points_max", "budget", b"budget", "category", b"category", "create_time", b"create_time", "cut_off_minute", b"cut_off_minute", "debt_points_max", b"debt_points_max", "display_name", b"display_name", "etag", b"etag", "fen_per_hundred_points", b"fen_per_hundred_points", "fund_account", b"fund_account", "name", b"name", "points_account", b"points_account", "state", b"state", "time_account", b"time_account"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_debt_points_max", b"_debt_points_max", "budget", b"budget", "category", b"category", "create_time", b"create_time", "cut_off_effective_date", b"cut_off_effective_date", "cut_off_minute", b"cut_off_minute", "debt_points_max", b"debt_points_max", "display_name", b"display_name", "etag", b"etag", "fen_per_hundred_points", b"fen_per_hundred_points", "fund_account", b"fund_account", "name", b"name", "points_account", b"points_account", "previous_cut_off_minute", b"previous_cut_off_minute", "state", b"state", "time_account", b"time_account"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_debt_points_max", b"_debt_points_max"]) -> typing.Literal["debt_points_max"] | None: ...
 
 global___Merchant = Merchant

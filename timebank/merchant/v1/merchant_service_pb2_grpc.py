@@ -194,10 +194,11 @@ class MerchantServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateMerchant(self, request, context):
-        """Changes display_name, category, fen_per_hundred_points, cut_off_minute, budget or debt_points_max. A rate binds
-        the batches that are closed from then on, a cut-off holds at once: a day that is over by it is over.
+        """Changes display_name, category, fen_per_hundred_points, cut_off_minute with cut_off_effective_date, budget or
+        debt_points_max. A rate binds the redemptions that begin from then on; a cut-off holds from the next business day
+        on or from a later one, so that each moment belongs to one business day.
         Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE,
-        BUDGET_NOT_FOUND, ETAG_MISMATCH, OUTCOME_UNKNOWN.
+        BUDGET_NOT_FOUND, ETAG_MISMATCH, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

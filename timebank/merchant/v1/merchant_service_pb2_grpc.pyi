@@ -55,10 +55,11 @@ class MerchantServiceStub:
         timebank.merchant.v1.merchant_service_pb2.UpdateMerchantRequest,
         timebank.merchant.v1.merchant_pb2.Merchant,
     ]
-    """Changes display_name, category, fen_per_hundred_points, cut_off_minute, budget or debt_points_max. A rate binds
-    the batches that are closed from then on, a cut-off holds at once: a day that is over by it is over.
+    """Changes display_name, category, fen_per_hundred_points, cut_off_minute with cut_off_effective_date, budget or
+    debt_points_max. A rate binds the redemptions that begin from then on; a cut-off holds from the next business day
+    on or from a later one, so that each moment belongs to one business day.
     Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE,
-    BUDGET_NOT_FOUND, ETAG_MISMATCH, OUTCOME_UNKNOWN.
+    BUDGET_NOT_FOUND, ETAG_MISMATCH, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
     SuspendMerchant: grpc.UnaryUnaryMultiCallable[
@@ -270,10 +271,11 @@ class MerchantServiceAsyncStub:
         timebank.merchant.v1.merchant_service_pb2.UpdateMerchantRequest,
         timebank.merchant.v1.merchant_pb2.Merchant,
     ]
-    """Changes display_name, category, fen_per_hundred_points, cut_off_minute, budget or debt_points_max. A rate binds
-    the batches that are closed from then on, a cut-off holds at once: a day that is over by it is over.
+    """Changes display_name, category, fen_per_hundred_points, cut_off_minute with cut_off_effective_date, budget or
+    debt_points_max. A rate binds the redemptions that begin from then on; a cut-off holds from the next business day
+    on or from a later one, so that each moment belongs to one business day.
     Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE,
-    BUDGET_NOT_FOUND, ETAG_MISMATCH, OUTCOME_UNKNOWN.
+    BUDGET_NOT_FOUND, ETAG_MISMATCH, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
     SuspendMerchant: grpc.aio.UnaryUnaryMultiCallable[
@@ -493,10 +495,11 @@ class MerchantServiceServicer(metaclass=abc.ABCMeta):
         request: timebank.merchant.v1.merchant_service_pb2.UpdateMerchantRequest,
         context: _ServicerContext,
     ) -> typing.Union[timebank.merchant.v1.merchant_pb2.Merchant, collections.abc.Awaitable[timebank.merchant.v1.merchant_pb2.Merchant]]:
-        """Changes display_name, category, fen_per_hundred_points, cut_off_minute, budget or debt_points_max. A rate binds
-        the batches that are closed from then on, a cut-off holds at once: a day that is over by it is over.
+        """Changes display_name, category, fen_per_hundred_points, cut_off_minute with cut_off_effective_date, budget or
+        debt_points_max. A rate binds the redemptions that begin from then on; a cut-off holds from the next business day
+        on or from a later one, so that each moment belongs to one business day.
         Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MERCHANT_NOT_FOUND, MERCHANT_NOT_ACTIVE,
-        BUDGET_NOT_FOUND, ETAG_MISMATCH, OUTCOME_UNKNOWN.
+        BUDGET_NOT_FOUND, ETAG_MISMATCH, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
 
     @abc.abstractmethod

@@ -27,7 +27,7 @@ class IssuePaymentCodeRequest(google.protobuf.message.Message):
     name: builtins.str
     """Resource name of the member."""
     request_id: builtins.str
-    """UUID made by the caller; a repeated call with the same id gets the stored answer."""
+    """UUID made by the caller. It names the call in logs: a repeated call issues another code."""
     device: builtins.str
     """Id of the device that will show it, 1 to 64 visible ASCII characters."""
     qr_png: builtins.bool
@@ -719,7 +719,9 @@ class ListRedemptionsRequest(google.protobuf.message.Message):
     member: builtins.str
     """Only redemptions of this member, by resource name; only for the member, services, auditors and operators."""
     batch: builtins.str
-    """Only redemptions that this batch settled, by resource name."""
+    """Only redemptions of which something stands in this batch, captured or given back, by resource name; those whose
+    part came last are first. A batch of another merchant is not found.
+    """
     def __init__(
         self,
         *,
@@ -811,8 +813,8 @@ class ConfirmByMemberRequest(google.protobuf.message.Message):
     terminal: builtins.str
     """Resource name of the till, as its printed QR code holds it. Required with `-`."""
     amount: builtins.int
-    """Amount that the member agreed to, in the redemption's unit (points or minutes), else PRICE_CHANGED. Required with
-    `-`; 0: not checked.
+    """Amount that the member agreed to, in the redemption's unit (points or minutes), else PRICE_CHANGED; 0: not checked.
+    Required with `-`, where what waits with another amount is not found.
     """
     def __init__(
         self,

@@ -188,8 +188,7 @@ class RedemptionServiceServicer(object):
 
     def IssuePaymentCode(self, request, context):
         """Issues a payment code 付款码 for a member; the code before it is void. At most 90 an hour for a device.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RATE_LIMITED,
-        SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, RATE_LIMITED, SCOPE_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,8 +196,8 @@ class RedemptionServiceServicer(object):
 
     def SetPin(self, request, context):
         """Sets or changes a member's PIN. A wrong present PIN counts as a try.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, PIN_REQUIRED,
-        PIN_INVALID, PIN_LOCKED, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
+        PIN_LOCKED, SCOPE_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -207,8 +206,7 @@ class RedemptionServiceServicer(object):
     def ResetPin(self, request, context):
         """Replaces or removes a member's PIN without the present one, and unlocks it; for a member who forgot it. Officers
         for members of their units.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-        SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -216,8 +214,7 @@ class RedemptionServiceServicer(object):
 
     def IssueCard(self, request, context):
         """Issues a card for a member; earlier cards of the member are blocked. Officers for members of their units.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-        SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -244,9 +241,9 @@ class RedemptionServiceServicer(object):
         """Says whether these points will pay for this: the amount, or why not. Reserves nothing and does not use up the
         payment code; a wrong code counts as a try.
         Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_ACTIVE,
-        TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID,
-        MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-        INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
+        PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
+        ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -260,9 +257,9 @@ class RedemptionServiceServicer(object):
         or blocked card are refused alike.
         Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
         MERCHANT_REF_REUSED, REVERSED_BEFORE_AUTHORIZATION, RATE_LIMITED, MERCHANT_NOT_ACTIVE, TERMINAL_SUSPENDED,
-        OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
-        MEMBER_NOT_ACTIVE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-        INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND, PIN_REQUIRED,
+        PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
+        ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -271,19 +268,19 @@ class RedemptionServiceServicer(object):
     def ConfirmRedemption(self, request, context):
         """Takes the member's PIN at the till for a redemption that waits for it; one made by RedeemPoints is then captured
         too.
-        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-        REQUEST_ID_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, HOLD_RELEASED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
-        VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
-        LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+        TERMINAL_SUSPENDED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
+        ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CaptureRedemption(self, request, context):
-        """Pays part or all of what is held to the merchant; a final capture releases the rest.
-        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-        REQUEST_ID_REUSED, MERCHANT_REF_REUSED, REDEMPTION_STATE, HOLD_RELEASED, ALREADY_CAPTURED, AMOUNT_EXCEEDS_HOLD,
+        """Pays part or all of what is held to the merchant; a final capture releases the rest. A redemption takes at most 63
+        captures and refunds.
+        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+        MERCHANT_REF_REUSED, REDEMPTION_STATE, HOLD_RELEASED, ALREADY_CAPTURED, AMOUNT_EXCEEDS_HOLD, LIMIT_EXCEEDED,
         OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -295,9 +292,9 @@ class RedemptionServiceServicer(object):
         the confirmation captures it.
         Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
         MERCHANT_REF_REUSED, REVERSED_BEFORE_AUTHORIZATION, RATE_LIMITED, MERCHANT_NOT_ACTIVE, TERMINAL_SUSPENDED,
-        OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
-        MEMBER_NOT_ACTIVE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-        INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND, PIN_REQUIRED,
+        PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
+        ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -328,9 +325,9 @@ class RedemptionServiceServicer(object):
     def RefundRedemption(self, request, context):
         """Gives part or all of what was captured back into the lots it came from, after settlement too: the merchant's
         account may go negative by debt_points_max, and is netted in the next batch.
-        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-        REQUEST_ID_REUSED, MERCHANT_REF_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, HOLD_RELEASED,
-        REFUND_EXCEEDS_CAPTURE, INSUFFICIENT_BALANCE, OUTCOME_UNKNOWN.
+        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+        MERCHANT_REF_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, REFUND_EXCEEDS_CAPTURE, LIMIT_EXCEEDED,
+        INSUFFICIENT_BALANCE, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -354,7 +351,8 @@ class RedemptionServiceServicer(object):
 
     def ListRedemptions(self, request, context):
         """Lists redemptions, newest first; members see their own, merchants and tills those of the merchant.
-        Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MERCHANT_NOT_FOUND, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MERCHANT_NOT_FOUND, SCOPE_MISSING,
+        BATCH_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -364,8 +362,7 @@ class RedemptionServiceServicer(object):
         """Approves an assisted redemption 代办 as the second person, another officer than the first and not the member; one
         made by RedeemPoints is then captured too.
         Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, SCOPE_MISSING, FOUR_EYES_REQUIRED,
-        REDEMPTION_STATE, HOLD_RELEASED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
-        ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        REDEMPTION_STATE, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -374,10 +371,9 @@ class RedemptionServiceServicer(object):
     def ConfirmByMember(self, request, context):
         """Lets the member confirm a redemption whose QR code, at the till or printed, they scanned; one made by RedeemPoints
         is then captured too.
-        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-        SCOPE_MISSING, REDEMPTION_STATE, HOLD_RELEASED, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
-        VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
-        LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING,
+        REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
+        INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -385,10 +381,10 @@ class RedemptionServiceServicer(object):
 
     def IssueVoucher(self, request, context):
         """Sells a voucher 兑换码: the points are captured at once, the goods collected later.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-        MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PIN_REQUIRED,
-        PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
-        ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MERCHANT_NOT_FOUND,
+        MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
+        VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
+        LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

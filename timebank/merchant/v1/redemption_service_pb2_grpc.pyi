@@ -45,8 +45,7 @@ class RedemptionServiceStub:
         timebank.merchant.v1.redemption_pb2.PaymentCode,
     ]
     """Issues a payment code 付款码 for a member; the code before it is void. At most 90 an hour for a device.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RATE_LIMITED,
-    SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, RATE_LIMITED, SCOPE_MISSING.
     """
 
     SetPin: grpc.UnaryUnaryMultiCallable[
@@ -54,8 +53,8 @@ class RedemptionServiceStub:
         timebank.merchant.v1.redemption_pb2.PinStatus,
     ]
     """Sets or changes a member's PIN. A wrong present PIN counts as a try.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, PIN_REQUIRED,
-    PIN_INVALID, PIN_LOCKED, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
+    PIN_LOCKED, SCOPE_MISSING.
     """
 
     ResetPin: grpc.UnaryUnaryMultiCallable[
@@ -64,8 +63,7 @@ class RedemptionServiceStub:
     ]
     """Replaces or removes a member's PIN without the present one, and unlocks it; for a member who forgot it. Officers
     for members of their units.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-    SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
     """
 
     IssueCard: grpc.UnaryUnaryMultiCallable[
@@ -73,8 +71,7 @@ class RedemptionServiceStub:
         timebank.merchant.v1.redemption_pb2.Card,
     ]
     """Issues a card for a member; earlier cards of the member are blocked. Officers for members of their units.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-    SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
     """
 
     BlockCard: grpc.UnaryUnaryMultiCallable[
@@ -101,9 +98,9 @@ class RedemptionServiceStub:
     """Says whether these points will pay for this: the amount, or why not. Reserves nothing and does not use up the
     payment code; a wrong code counts as a try.
     Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_ACTIVE,
-    TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID,
-    MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-    INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
+    PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
+    ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
     AuthorizeRedemption: grpc.UnaryUnaryMultiCallable[
@@ -117,9 +114,9 @@ class RedemptionServiceStub:
     or blocked card are refused alike.
     Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
     MERCHANT_REF_REUSED, REVERSED_BEFORE_AUTHORIZATION, RATE_LIMITED, MERCHANT_NOT_ACTIVE, TERMINAL_SUSPENDED,
-    OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
-    MEMBER_NOT_ACTIVE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-    INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND, PIN_REQUIRED,
+    PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
+    ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
     ConfirmRedemption: grpc.UnaryUnaryMultiCallable[
@@ -128,19 +125,19 @@ class RedemptionServiceStub:
     ]
     """Takes the member's PIN at the till for a redemption that waits for it; one made by RedeemPoints is then captured
     too.
-    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-    REQUEST_ID_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, HOLD_RELEASED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
-    VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
-    LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+    TERMINAL_SUSPENDED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
+    ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
     """
 
     CaptureRedemption: grpc.UnaryUnaryMultiCallable[
         timebank.merchant.v1.redemption_service_pb2.CaptureRedemptionRequest,
         timebank.merchant.v1.redemption_pb2.Redemption,
     ]
-    """Pays part or all of what is held to the merchant; a final capture releases the rest.
-    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-    REQUEST_ID_REUSED, MERCHANT_REF_REUSED, REDEMPTION_STATE, HOLD_RELEASED, ALREADY_CAPTURED, AMOUNT_EXCEEDS_HOLD,
+    """Pays part or all of what is held to the merchant; a final capture releases the rest. A redemption takes at most 63
+    captures and refunds.
+    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+    MERCHANT_REF_REUSED, REDEMPTION_STATE, HOLD_RELEASED, ALREADY_CAPTURED, AMOUNT_EXCEEDS_HOLD, LIMIT_EXCEEDED,
     OUTCOME_UNKNOWN.
     """
 
@@ -152,9 +149,9 @@ class RedemptionServiceStub:
     the confirmation captures it.
     Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
     MERCHANT_REF_REUSED, REVERSED_BEFORE_AUTHORIZATION, RATE_LIMITED, MERCHANT_NOT_ACTIVE, TERMINAL_SUSPENDED,
-    OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
-    MEMBER_NOT_ACTIVE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-    INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND, PIN_REQUIRED,
+    PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
+    ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
     VoidRedemption: grpc.UnaryUnaryMultiCallable[
@@ -185,9 +182,9 @@ class RedemptionServiceStub:
     ]
     """Gives part or all of what was captured back into the lots it came from, after settlement too: the merchant's
     account may go negative by debt_points_max, and is netted in the next batch.
-    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-    REQUEST_ID_REUSED, MERCHANT_REF_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, HOLD_RELEASED,
-    REFUND_EXCEEDS_CAPTURE, INSUFFICIENT_BALANCE, OUTCOME_UNKNOWN.
+    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+    MERCHANT_REF_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, REFUND_EXCEEDS_CAPTURE, LIMIT_EXCEEDED,
+    INSUFFICIENT_BALANCE, OUTCOME_UNKNOWN.
     """
 
     GetRedemption: grpc.UnaryUnaryMultiCallable[
@@ -211,7 +208,8 @@ class RedemptionServiceStub:
         timebank.merchant.v1.redemption_service_pb2.ListRedemptionsResponse,
     ]
     """Lists redemptions, newest first; members see their own, merchants and tills those of the merchant.
-    Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MERCHANT_NOT_FOUND, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MERCHANT_NOT_FOUND, SCOPE_MISSING,
+    BATCH_NOT_FOUND.
     """
 
     ApproveAssistedRedemption: grpc.UnaryUnaryMultiCallable[
@@ -221,8 +219,7 @@ class RedemptionServiceStub:
     """Approves an assisted redemption 代办 as the second person, another officer than the first and not the member; one
     made by RedeemPoints is then captured too.
     Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, SCOPE_MISSING, FOUR_EYES_REQUIRED,
-    REDEMPTION_STATE, HOLD_RELEASED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
-    ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    REDEMPTION_STATE, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
     """
 
     ConfirmByMember: grpc.UnaryUnaryMultiCallable[
@@ -231,10 +228,9 @@ class RedemptionServiceStub:
     ]
     """Lets the member confirm a redemption whose QR code, at the till or printed, they scanned; one made by RedeemPoints
     is then captured too.
-    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-    SCOPE_MISSING, REDEMPTION_STATE, HOLD_RELEASED, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
-    VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
-    LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING,
+    REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
+    INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
     IssueVoucher: grpc.UnaryUnaryMultiCallable[
@@ -242,10 +238,10 @@ class RedemptionServiceStub:
         timebank.merchant.v1.redemption_pb2.Voucher,
     ]
     """Sells a voucher 兑换码: the points are captured at once, the goods collected later.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-    MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PIN_REQUIRED,
-    PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
-    ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MERCHANT_NOT_FOUND,
+    MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
+    VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
+    LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.
     """
 
     CollectVoucher: grpc.UnaryUnaryMultiCallable[
@@ -292,8 +288,7 @@ class RedemptionServiceAsyncStub:
         timebank.merchant.v1.redemption_pb2.PaymentCode,
     ]
     """Issues a payment code 付款码 for a member; the code before it is void. At most 90 an hour for a device.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RATE_LIMITED,
-    SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, RATE_LIMITED, SCOPE_MISSING.
     """
 
     SetPin: grpc.aio.UnaryUnaryMultiCallable[
@@ -301,8 +296,8 @@ class RedemptionServiceAsyncStub:
         timebank.merchant.v1.redemption_pb2.PinStatus,
     ]
     """Sets or changes a member's PIN. A wrong present PIN counts as a try.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, PIN_REQUIRED,
-    PIN_INVALID, PIN_LOCKED, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
+    PIN_LOCKED, SCOPE_MISSING.
     """
 
     ResetPin: grpc.aio.UnaryUnaryMultiCallable[
@@ -311,8 +306,7 @@ class RedemptionServiceAsyncStub:
     ]
     """Replaces or removes a member's PIN without the present one, and unlocks it; for a member who forgot it. Officers
     for members of their units.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-    SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
     """
 
     IssueCard: grpc.aio.UnaryUnaryMultiCallable[
@@ -320,8 +314,7 @@ class RedemptionServiceAsyncStub:
         timebank.merchant.v1.redemption_pb2.Card,
     ]
     """Issues a card for a member; earlier cards of the member are blocked. Officers for members of their units.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-    SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
     """
 
     BlockCard: grpc.aio.UnaryUnaryMultiCallable[
@@ -348,9 +341,9 @@ class RedemptionServiceAsyncStub:
     """Says whether these points will pay for this: the amount, or why not. Reserves nothing and does not use up the
     payment code; a wrong code counts as a try.
     Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_ACTIVE,
-    TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID,
-    MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-    INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
+    PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
+    ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
     AuthorizeRedemption: grpc.aio.UnaryUnaryMultiCallable[
@@ -364,9 +357,9 @@ class RedemptionServiceAsyncStub:
     or blocked card are refused alike.
     Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
     MERCHANT_REF_REUSED, REVERSED_BEFORE_AUTHORIZATION, RATE_LIMITED, MERCHANT_NOT_ACTIVE, TERMINAL_SUSPENDED,
-    OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
-    MEMBER_NOT_ACTIVE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-    INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND, PIN_REQUIRED,
+    PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
+    ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
     ConfirmRedemption: grpc.aio.UnaryUnaryMultiCallable[
@@ -375,19 +368,19 @@ class RedemptionServiceAsyncStub:
     ]
     """Takes the member's PIN at the till for a redemption that waits for it; one made by RedeemPoints is then captured
     too.
-    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-    REQUEST_ID_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, HOLD_RELEASED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
-    VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
-    LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+    TERMINAL_SUSPENDED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
+    ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
     """
 
     CaptureRedemption: grpc.aio.UnaryUnaryMultiCallable[
         timebank.merchant.v1.redemption_service_pb2.CaptureRedemptionRequest,
         timebank.merchant.v1.redemption_pb2.Redemption,
     ]
-    """Pays part or all of what is held to the merchant; a final capture releases the rest.
-    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-    REQUEST_ID_REUSED, MERCHANT_REF_REUSED, REDEMPTION_STATE, HOLD_RELEASED, ALREADY_CAPTURED, AMOUNT_EXCEEDS_HOLD,
+    """Pays part or all of what is held to the merchant; a final capture releases the rest. A redemption takes at most 63
+    captures and refunds.
+    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+    MERCHANT_REF_REUSED, REDEMPTION_STATE, HOLD_RELEASED, ALREADY_CAPTURED, AMOUNT_EXCEEDS_HOLD, LIMIT_EXCEEDED,
     OUTCOME_UNKNOWN.
     """
 
@@ -399,9 +392,9 @@ class RedemptionServiceAsyncStub:
     the confirmation captures it.
     Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
     MERCHANT_REF_REUSED, REVERSED_BEFORE_AUTHORIZATION, RATE_LIMITED, MERCHANT_NOT_ACTIVE, TERMINAL_SUSPENDED,
-    OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
-    MEMBER_NOT_ACTIVE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-    INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND, PIN_REQUIRED,
+    PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
+    ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
     VoidRedemption: grpc.aio.UnaryUnaryMultiCallable[
@@ -432,9 +425,9 @@ class RedemptionServiceAsyncStub:
     ]
     """Gives part or all of what was captured back into the lots it came from, after settlement too: the merchant's
     account may go negative by debt_points_max, and is netted in the next batch.
-    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-    REQUEST_ID_REUSED, MERCHANT_REF_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, HOLD_RELEASED,
-    REFUND_EXCEEDS_CAPTURE, INSUFFICIENT_BALANCE, OUTCOME_UNKNOWN.
+    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+    MERCHANT_REF_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, REFUND_EXCEEDS_CAPTURE, LIMIT_EXCEEDED,
+    INSUFFICIENT_BALANCE, OUTCOME_UNKNOWN.
     """
 
     GetRedemption: grpc.aio.UnaryUnaryMultiCallable[
@@ -458,7 +451,8 @@ class RedemptionServiceAsyncStub:
         timebank.merchant.v1.redemption_service_pb2.ListRedemptionsResponse,
     ]
     """Lists redemptions, newest first; members see their own, merchants and tills those of the merchant.
-    Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MERCHANT_NOT_FOUND, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MERCHANT_NOT_FOUND, SCOPE_MISSING,
+    BATCH_NOT_FOUND.
     """
 
     ApproveAssistedRedemption: grpc.aio.UnaryUnaryMultiCallable[
@@ -468,8 +462,7 @@ class RedemptionServiceAsyncStub:
     """Approves an assisted redemption 代办 as the second person, another officer than the first and not the member; one
     made by RedeemPoints is then captured too.
     Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, SCOPE_MISSING, FOUR_EYES_REQUIRED,
-    REDEMPTION_STATE, HOLD_RELEASED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
-    ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    REDEMPTION_STATE, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
     """
 
     ConfirmByMember: grpc.aio.UnaryUnaryMultiCallable[
@@ -478,10 +471,9 @@ class RedemptionServiceAsyncStub:
     ]
     """Lets the member confirm a redemption whose QR code, at the till or printed, they scanned; one made by RedeemPoints
     is then captured too.
-    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-    SCOPE_MISSING, REDEMPTION_STATE, HOLD_RELEASED, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
-    VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
-    LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+    Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING,
+    REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
+    INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
     IssueVoucher: grpc.aio.UnaryUnaryMultiCallable[
@@ -489,10 +481,10 @@ class RedemptionServiceAsyncStub:
         timebank.merchant.v1.redemption_pb2.Voucher,
     ]
     """Sells a voucher 兑换码: the points are captured at once, the goods collected later.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-    MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PIN_REQUIRED,
-    PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
-    ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MERCHANT_NOT_FOUND,
+    MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
+    VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
+    LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.
     """
 
     CollectVoucher: grpc.aio.UnaryUnaryMultiCallable[
@@ -541,8 +533,7 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.PaymentCode, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.PaymentCode]]:
         """Issues a payment code 付款码 for a member; the code before it is void. At most 90 an hour for a device.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, RATE_LIMITED,
-        SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, MEMBER_NOT_FOUND, RATE_LIMITED, SCOPE_MISSING.
         """
 
     @abc.abstractmethod
@@ -552,8 +543,8 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.PinStatus, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.PinStatus]]:
         """Sets or changes a member's PIN. A wrong present PIN counts as a try.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, PIN_REQUIRED,
-        PIN_INVALID, PIN_LOCKED, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
+        PIN_LOCKED, SCOPE_MISSING.
         """
 
     @abc.abstractmethod
@@ -564,8 +555,7 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.PinStatus, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.PinStatus]]:
         """Replaces or removes a member's PIN without the present one, and unlocks it; for a member who forgot it. Officers
         for members of their units.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-        SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
         """
 
     @abc.abstractmethod
@@ -575,8 +565,7 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.Card, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.Card]]:
         """Issues a card for a member; earlier cards of the member are blocked. Officers for members of their units.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-        SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
         """
 
     @abc.abstractmethod
@@ -609,9 +598,9 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         """Says whether these points will pay for this: the amount, or why not. Reserves nothing and does not use up the
         payment code; a wrong code counts as a try.
         Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_ACTIVE,
-        TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID,
-        MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-        INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
+        PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
+        ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
 
     @abc.abstractmethod
@@ -627,9 +616,9 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         or blocked card are refused alike.
         Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
         MERCHANT_REF_REUSED, REVERSED_BEFORE_AUTHORIZATION, RATE_LIMITED, MERCHANT_NOT_ACTIVE, TERMINAL_SUSPENDED,
-        OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
-        MEMBER_NOT_ACTIVE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-        INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND, PIN_REQUIRED,
+        PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
+        ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
 
     @abc.abstractmethod
@@ -640,10 +629,9 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.Redemption, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.Redemption]]:
         """Takes the member's PIN at the till for a redemption that waits for it; one made by RedeemPoints is then captured
         too.
-        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-        REQUEST_ID_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, HOLD_RELEASED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
-        VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
-        LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+        TERMINAL_SUSPENDED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
+        ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
         """
 
     @abc.abstractmethod
@@ -652,9 +640,10 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         request: timebank.merchant.v1.redemption_service_pb2.CaptureRedemptionRequest,
         context: _ServicerContext,
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.Redemption, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.Redemption]]:
-        """Pays part or all of what is held to the merchant; a final capture releases the rest.
-        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-        REQUEST_ID_REUSED, MERCHANT_REF_REUSED, REDEMPTION_STATE, HOLD_RELEASED, ALREADY_CAPTURED, AMOUNT_EXCEEDS_HOLD,
+        """Pays part or all of what is held to the merchant; a final capture releases the rest. A redemption takes at most 63
+        captures and refunds.
+        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+        MERCHANT_REF_REUSED, REDEMPTION_STATE, HOLD_RELEASED, ALREADY_CAPTURED, AMOUNT_EXCEEDS_HOLD, LIMIT_EXCEEDED,
         OUTCOME_UNKNOWN.
         """
 
@@ -668,9 +657,9 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         the confirmation captures it.
         Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
         MERCHANT_REF_REUSED, REVERSED_BEFORE_AUTHORIZATION, RATE_LIMITED, MERCHANT_NOT_ACTIVE, TERMINAL_SUSPENDED,
-        OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
-        MEMBER_NOT_ACTIVE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED,
-        INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND, PIN_REQUIRED,
+        PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
+        ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
 
     @abc.abstractmethod
@@ -707,9 +696,9 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.Redemption, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.Redemption]]:
         """Gives part or all of what was captured back into the lots it came from, after settlement too: the merchant's
         account may go negative by debt_points_max, and is netted in the next batch.
-        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID,
-        REQUEST_ID_REUSED, MERCHANT_REF_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, HOLD_RELEASED,
-        REFUND_EXCEEDS_CAPTURE, INSUFFICIENT_BALANCE, OUTCOME_UNKNOWN.
+        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
+        MERCHANT_REF_REUSED, TERMINAL_SUSPENDED, REDEMPTION_STATE, REFUND_EXCEEDS_CAPTURE, LIMIT_EXCEEDED,
+        INSUFFICIENT_BALANCE, OUTCOME_UNKNOWN.
         """
 
     @abc.abstractmethod
@@ -739,7 +728,8 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.merchant.v1.redemption_service_pb2.ListRedemptionsResponse, collections.abc.Awaitable[timebank.merchant.v1.redemption_service_pb2.ListRedemptionsResponse]]:
         """Lists redemptions, newest first; members see their own, merchants and tills those of the merchant.
-        Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MERCHANT_NOT_FOUND, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, PAGE_TOKEN_MISMATCH, LEDGER_NOT_FOUND, MERCHANT_NOT_FOUND, SCOPE_MISSING,
+        BATCH_NOT_FOUND.
         """
 
     @abc.abstractmethod
@@ -751,8 +741,7 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         """Approves an assisted redemption 代办 as the second person, another officer than the first and not the member; one
         made by RedeemPoints is then captured too.
         Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, SCOPE_MISSING, FOUR_EYES_REQUIRED,
-        REDEMPTION_STATE, HOLD_RELEASED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
-        ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        REDEMPTION_STATE, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
         """
 
     @abc.abstractmethod
@@ -763,10 +752,9 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.Redemption, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.Redemption]]:
         """Lets the member confirm a redemption whose QR code, at the till or printed, they scanned; one made by RedeemPoints
         is then captured too.
-        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-        SCOPE_MISSING, REDEMPTION_STATE, HOLD_RELEASED, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
-        VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
-        LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
+        Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING,
+        REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
+        INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
 
     @abc.abstractmethod
@@ -776,10 +764,10 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.Voucher, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.Voucher]]:
         """Sells a voucher 兑换码: the points are captured at once, the goods collected later.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MEMBER_NOT_ACTIVE,
-        MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, MOVEMENT_NOT_ALLOWED, PIN_REQUIRED,
-        PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE,
-        ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MERCHANT_NOT_FOUND,
+        MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
+        VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
+        LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.
         """
 
     @abc.abstractmethod

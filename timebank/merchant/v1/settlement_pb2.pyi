@@ -77,6 +77,9 @@ class SettlementBatch(google.protobuf.message.Message):
     PAYOUT_ENTRY_FIELD_NUMBER: builtins.int
     PAID_FEN_FIELD_NUMBER: builtins.int
     REPLAYED_FIELD_NUMBER: builtins.int
+    REDEEMED_MINUTES_FIELD_NUMBER: builtins.int
+    REFUNDED_MINUTES_FIELD_NUMBER: builtins.int
+    NET_MINUTES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Resource name `ledgers/{ledger}/merchants/{merchant}/batches/{batch}`; {batch} is the business day and the
     sequence, e.g. `2025-07-01-1`.
@@ -88,7 +91,7 @@ class SettlementBatch(google.protobuf.message.Message):
     state: global___SettlementBatch.State.ValueType
     """Where it stands."""
     line_count: builtins.int
-    """Lines; 0 for an empty day."""
+    """Lines in points and in TIME; 0 for an empty day."""
     redeemed_points: builtins.int
     """Points captured."""
     refunded_points: builtins.int
@@ -115,6 +118,14 @@ class SettlementBatch(google.protobuf.message.Message):
     """Fen paid out."""
     replayed: builtins.bool
     """True when the call was a repetition and nothing was done again."""
+    redeemed_minutes: builtins.int
+    """Minutes of TIME captured, for services that are priced in it. TIME is never turned into money: such lines stand in
+    the file with their minutes and 0 fen, are summed apart from points, and stay on the merchant's TIME account.
+    """
+    refunded_minutes: builtins.int
+    """Minutes of TIME given back by refunds and reversals."""
+    net_minutes: builtins.int
+    """redeemed_minutes - refunded_minutes, in minutes of TIME: a control total of the file, beside that of points."""
     @property
     def close_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When it was closed. Unset: not yet."""
@@ -145,9 +156,12 @@ class SettlementBatch(google.protobuf.message.Message):
         payout_entry: builtins.str = ...,
         paid_fen: builtins.int = ...,
         replayed: builtins.bool = ...,
+        redeemed_minutes: builtins.int = ...,
+        refunded_minutes: builtins.int = ...,
+        net_minutes: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["close_time", b"close_time", "paid_time", b"paid_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["business_date", b"business_date", "close_time", b"close_time", "file_sha256", b"file_sha256", "file_signature", b"file_signature", "invoice_number", b"invoice_number", "line_count", b"line_count", "name", b"name", "net_fen", b"net_fen", "net_points", b"net_points", "paid_fen", b"paid_fen", "paid_time", b"paid_time", "payout_entry", b"payout_entry", "previous_file_sha256", b"previous_file_sha256", "redeemed_points", b"redeemed_points", "refunded_points", b"refunded_points", "replayed", b"replayed", "sequence", b"sequence", "settlement_entry", b"settlement_entry", "state", b"state"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["business_date", b"business_date", "close_time", b"close_time", "file_sha256", b"file_sha256", "file_signature", b"file_signature", "invoice_number", b"invoice_number", "line_count", b"line_count", "name", b"name", "net_fen", b"net_fen", "net_minutes", b"net_minutes", "net_points", b"net_points", "paid_fen", b"paid_fen", "paid_time", b"paid_time", "payout_entry", b"payout_entry", "previous_file_sha256", b"previous_file_sha256", "redeemed_minutes", b"redeemed_minutes", "redeemed_points", b"redeemed_points", "refunded_minutes", b"refunded_minutes", "refunded_points", b"refunded_points", "replayed", b"replayed", "sequence", b"sequence", "settlement_entry", b"settlement_entry", "state", b"state"]) -> None: ...
 
 global___SettlementBatch = SettlementBatch
 

@@ -158,6 +158,24 @@ class DownloadBatchFileResponse(google.protobuf.message.Message):
 global___DownloadBatchFileResponse = DownloadBatchFileResponse
 
 @typing.final
+class GetBatchFileRequest(google.protobuf.message.Message):
+    """Asks for the file of a batch, over HTTP."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Resource name of the batch."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+
+global___GetBatchFileRequest = GetBatchFileRequest
+
+@typing.final
 class SubmitMerchantJournalRequest(google.protobuf.message.Message):
     """Submits a journal."""
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from timebank.merchant.v1 import settlement_pb2 as timebank_dot_merchant_dot_v1_dot_settlement__pb2
 from timebank.merchant.v1 import settlement_service_pb2 as timebank_dot_merchant_dot_v1_dot_settlement__service__pb2
 
@@ -56,6 +57,11 @@ class SettlementServiceStub(object):
                 '/timebank.merchant.v1.SettlementService/DownloadBatchFile',
                 request_serializer=timebank_dot_merchant_dot_v1_dot_settlement__service__pb2.DownloadBatchFileRequest.SerializeToString,
                 response_deserializer=timebank_dot_merchant_dot_v1_dot_settlement__service__pb2.DownloadBatchFileResponse.FromString,
+                _registered_method=True)
+        self.GetBatchFile = channel.unary_stream(
+                '/timebank.merchant.v1.SettlementService/GetBatchFile',
+                request_serializer=timebank_dot_merchant_dot_v1_dot_settlement__service__pb2.GetBatchFileRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.SubmitMerchantJournal = channel.unary_unary(
                 '/timebank.merchant.v1.SettlementService/SubmitMerchantJournal',
@@ -120,8 +126,17 @@ class SettlementServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DownloadBatchFile(self, request, context):
-        """Streams the file of a closed batch: UTF-8 CSV with header, lines and control totals. Its SHA-256 is the batch's
-        file_sha256.
+        """Streams the file of a closed batch: UTF-8 CSV with header, lines in points or in minutes of TIME, and control
+        totals of both apart. Its SHA-256 is the batch's file_sha256.
+        Errors: VALIDATION_FAILED, BATCH_NOT_FOUND, BATCH_STATE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBatchFile(self, request, context):
+        """Streams the same file for callers over HTTP, who get its bytes as the body of the answer. The length is not told
+        before: who downloads it compares the SHA-256.
         Errors: VALIDATION_FAILED, BATCH_NOT_FOUND, BATCH_STATE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -201,6 +216,11 @@ def add_SettlementServiceServicer_to_server(servicer, server):
                     servicer.DownloadBatchFile,
                     request_deserializer=timebank_dot_merchant_dot_v1_dot_settlement__service__pb2.DownloadBatchFileRequest.FromString,
                     response_serializer=timebank_dot_merchant_dot_v1_dot_settlement__service__pb2.DownloadBatchFileResponse.SerializeToString,
+            ),
+            'GetBatchFile': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetBatchFile,
+                    request_deserializer=timebank_dot_merchant_dot_v1_dot_settlement__service__pb2.GetBatchFileRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'SubmitMerchantJournal': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitMerchantJournal,
@@ -343,6 +363,33 @@ class SettlementService(object):
             '/timebank.merchant.v1.SettlementService/DownloadBatchFile',
             timebank_dot_merchant_dot_v1_dot_settlement__service__pb2.DownloadBatchFileRequest.SerializeToString,
             timebank_dot_merchant_dot_v1_dot_settlement__service__pb2.DownloadBatchFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBatchFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/timebank.merchant.v1.SettlementService/GetBatchFile',
+            timebank_dot_merchant_dot_v1_dot_settlement__service__pb2.GetBatchFileRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

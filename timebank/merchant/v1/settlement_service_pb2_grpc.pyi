@@ -5,6 +5,7 @@ isort:skip_file
 
 import abc
 import collections.abc
+import google.api.httpbody_pb2
 import grpc
 import grpc.aio
 import timebank.merchant.v1.settlement_pb2
@@ -53,8 +54,17 @@ class SettlementServiceStub:
         timebank.merchant.v1.settlement_service_pb2.DownloadBatchFileRequest,
         timebank.merchant.v1.settlement_service_pb2.DownloadBatchFileResponse,
     ]
-    """Streams the file of a closed batch: UTF-8 CSV with header, lines and control totals. Its SHA-256 is the batch's
-    file_sha256.
+    """Streams the file of a closed batch: UTF-8 CSV with header, lines in points or in minutes of TIME, and control
+    totals of both apart. Its SHA-256 is the batch's file_sha256.
+    Errors: VALIDATION_FAILED, BATCH_NOT_FOUND, BATCH_STATE.
+    """
+
+    GetBatchFile: grpc.UnaryStreamMultiCallable[
+        timebank.merchant.v1.settlement_service_pb2.GetBatchFileRequest,
+        google.api.httpbody_pb2.HttpBody,
+    ]
+    """Streams the same file for callers over HTTP, who get its bytes as the body of the answer. The length is not told
+    before: who downloads it compares the SHA-256.
     Errors: VALIDATION_FAILED, BATCH_NOT_FOUND, BATCH_STATE.
     """
 
@@ -143,8 +153,17 @@ class SettlementServiceAsyncStub:
         timebank.merchant.v1.settlement_service_pb2.DownloadBatchFileRequest,
         timebank.merchant.v1.settlement_service_pb2.DownloadBatchFileResponse,
     ]
-    """Streams the file of a closed batch: UTF-8 CSV with header, lines and control totals. Its SHA-256 is the batch's
-    file_sha256.
+    """Streams the file of a closed batch: UTF-8 CSV with header, lines in points or in minutes of TIME, and control
+    totals of both apart. Its SHA-256 is the batch's file_sha256.
+    Errors: VALIDATION_FAILED, BATCH_NOT_FOUND, BATCH_STATE.
+    """
+
+    GetBatchFile: grpc.aio.UnaryStreamMultiCallable[
+        timebank.merchant.v1.settlement_service_pb2.GetBatchFileRequest,
+        google.api.httpbody_pb2.HttpBody,
+    ]
+    """Streams the same file for callers over HTTP, who get its bytes as the body of the answer. The length is not told
+    before: who downloads it compares the SHA-256.
     Errors: VALIDATION_FAILED, BATCH_NOT_FOUND, BATCH_STATE.
     """
 
@@ -241,8 +260,19 @@ class SettlementServiceServicer(metaclass=abc.ABCMeta):
         request: timebank.merchant.v1.settlement_service_pb2.DownloadBatchFileRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[timebank.merchant.v1.settlement_service_pb2.DownloadBatchFileResponse], collections.abc.AsyncIterator[timebank.merchant.v1.settlement_service_pb2.DownloadBatchFileResponse]]:
-        """Streams the file of a closed batch: UTF-8 CSV with header, lines and control totals. Its SHA-256 is the batch's
-        file_sha256.
+        """Streams the file of a closed batch: UTF-8 CSV with header, lines in points or in minutes of TIME, and control
+        totals of both apart. Its SHA-256 is the batch's file_sha256.
+        Errors: VALIDATION_FAILED, BATCH_NOT_FOUND, BATCH_STATE.
+        """
+
+    @abc.abstractmethod
+    def GetBatchFile(
+        self,
+        request: timebank.merchant.v1.settlement_service_pb2.GetBatchFileRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[google.api.httpbody_pb2.HttpBody], collections.abc.AsyncIterator[google.api.httpbody_pb2.HttpBody]]:
+        """Streams the same file for callers over HTTP, who get its bytes as the body of the answer. The length is not told
+        before: who downloads it compares the SHA-256.
         Errors: VALIDATION_FAILED, BATCH_NOT_FOUND, BATCH_STATE.
         """
 

@@ -1,10 +1,16 @@
-"""What an audit finds: the first difference, what was checked, and how fast."""
+"""What an audit of a service's database finds: differences, what was checked, and how fast.
+
+Owns: the words that all audits report in. Refuses: knowing what any service keeps. Rules: whatever
+a damaged row holds is shown on one line that a terminal can bear.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
+
+from timebank.config import Config
 
 SHOWN_CHARACTERS_MAX = 200
 WHOLE_ROW = "(row)"
@@ -34,6 +40,46 @@ class Difference:
             "expected": self.expected,
             "got": self.got,
         }
+
+
+class Watcher(Protocol):
+    """Is told how far a walk over so many rows is."""
+
+    def start(self, name: str, size: int) -> None:
+        """A walk over `size` rows comes next."""
+        ...
+
+    def walked(self, count: int) -> None:
+        """So many more rows were looked at."""
+        ...
+
+
+class Payment(NamedTuple):
+    """One entry of a ledger that paid for something, or gave back part of an earlier one.
+
+    `cause` is what the caller said it is for, `original_index` the earlier entry's index.
+    """
+
+    log_index: int
+    cause: str
+    amount: int
+    original_index: int | None = None
+
+
+PaymentsOf = Callable[[str], AsyncIterator[Payment]]
+"""Gives the payments of a ledger by its id, oldest first."""
+
+
+class ServiceAudit(NamedTuple):
+    """The audit of another service than the ledger, as the command runs it.
+
+    `run` takes the configuration, the id of one ledger or None for all, what the ledgers paid or
+    None when they cannot be read, and who watches; `labels` are what its report counts.
+    """
+
+    service: str
+    run: Callable[[Config, str | None, PaymentsOf | None, Watcher | None], Awaitable[Report]]
+    labels: Mapping[str, str]
 
 
 class DifferenceFound(Exception):
@@ -92,18 +138,25 @@ def shown(value: object) -> str:
 
 @dataclass(slots=True)
 class Report:
-    """The outcome of an audit; without a difference everything counted in `checked` agrees."""
+    """The outcome of an audit; without a difference everything counted in `checked` agrees.
+    `entries` are those of a log, or documents.
+    """
 
     entries: int = 0
     seconds: float = 0.0
     checked: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    difference: Difference | None = None
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def difference(self) -> Difference | None:
+        """Gives the first difference, None without any."""
+        return self.differences[0] if self.differences else None
 
     @property
     def ok(self) -> bool:
         """Says whether nothing differs."""
-        return self.difference is None
+        return not self.differences
 
     @property
     def rate_per_s(self) -> float:
@@ -114,15 +167,12 @@ class Report:
         """Adds to what was checked."""
         self.checked[what] = self.checked.get(what, 0) + number
 
-    def as_json(self) -> str:
-        """Gives the report as one JSON object."""
-        return json.dumps(
-            {
-                "entries": self.entries,
-                "seconds": round(self.seconds, 3),
-                "rate_per_s": round(self.rate_per_s),
-                "ok": self.ok,
-                "difference": self.difference.as_json() if self.difference else None,
-            },
-            ensure_ascii=False,
-        )
+    def as_json(self) -> dict[str, object]:
+        """Gives the report for machines."""
+        return {
+            "entries": self.entries,
+            "seconds": round(self.seconds, 3),
+            "rate_per_s": round(self.rate_per_s),
+            "ok": self.ok,
+            "difference": self.difference.as_json() if self.difference else None,
+        }

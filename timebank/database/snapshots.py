@@ -11,13 +11,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import asyncpg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from timebank.database import DATABASE_ERRORS, Databases, translate_database_error
+from timebank.config import DatabaseConfig
+from timebank.database import (
+    DATABASE_ERRORS,
+    Databases,
+    open_databases,
+    translate_database_error,
+)
 from timebank.database.statements import Row
 from timebank.errors import Reason, TimebankError
 
@@ -57,6 +64,26 @@ class Pages(Protocol):
     async def take(self, count: int) -> list[Row]:
         """Gives the next rows, fewer than `count` only at the end."""
         ...
+
+
+@asynccontextmanager
+async def reading_snapshot(
+    database: DatabaseConfig, *, name: str = ""
+) -> AsyncIterator[tuple[Databases, Snapshot]]:
+    """Opens a database for reading alone, beside whoever writes it, and a snapshot of it; with a
+    `name` the one that another connection holds open.
+
+    Raises DATABASE_UNAVAILABLE.
+    """
+    databases = open_databases(database, exclusive=False)
+    try:
+        snapshot = await open_snapshot(databases, name=name)
+        try:
+            yield databases, snapshot
+        finally:
+            await snapshot.close()
+    finally:
+        await databases.close()
 
 
 async def open_snapshot(databases: Databases, *, name: str = "") -> Snapshot:
@@ -216,7 +243,7 @@ def _unreadable(error: BaseException) -> TimebankError:
         if not known:
             return TimebankError(
                 Reason.DATABASE_UNAVAILABLE,
-                "database: the ledger's tables are not there or do not fit this program; check"
-                " database.url, and run `timebank migrate`",
+                "database: the service's tables are not there or do not fit this program; check its"
+                " url, and run `timebank migrate`",
             )
     return translate_database_error(error)
