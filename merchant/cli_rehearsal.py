@@ -15,7 +15,6 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-import os
 import secrets
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -172,7 +171,7 @@ def _pages(items: Iterable[_Item]) -> Iterator[list[_Item]]:
 
 
 def _fill(config: Path, ledger_id: str, rules: Iterable[Rule]) -> None:
-    database = load_config(config, os.environ).merchant_database
+    database = load_config(config, {}).merchant_database
     asyncio.run(_carry_out(database, ledger_id, rules))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -68,8 +69,14 @@ class MerchantMetrics:
         self._batch_requests.observe(batch.requests)
         self._commit_seconds.observe(batch.seconds)
         self._queue_requests.set(batch.queued)
+        moves: collections.Counter[tuple[str, str]] = collections.Counter()
         for before, after in batch.changes:
-            self._count_change(before, after)
+            if isinstance(after, Redemption):
+                self._count_redemption(before, after, moves)
+            else:
+                self._count_change(before, after)
+        for move, count in moves.items():
+            self._count_move(move, count)
 
     def swept(self, questions: Sequence[int], now_us: int, budgets: Iterable[Budget]) -> None:
         """Takes in what a sweep has seen: since when questions are open, and the budgets."""
@@ -80,9 +87,7 @@ class MerchantMetrics:
         self._budget_left_fen.set(sum(_left_fen(budget, now_us) for budget in budgets))
 
     def _count_change(self, before: Document | None, after: Document) -> None:
-        if isinstance(after, Redemption):
-            self._count_redemption(before, after)
-        elif isinstance(after, Code):
+        if isinstance(after, Code):
             if before is None:
                 self._codes_issued.inc()
         elif isinstance(after, Tries):
@@ -96,15 +101,21 @@ class MerchantMetrics:
         elif before is None and isinstance(after, Comparison):
             self._count_items(Outcome.MATCHED, after.matched_count)
 
-    def _count_redemption(self, before: Document | None, after: Redemption) -> None:
+    def _count_redemption(
+        self,
+        before: Document | None,
+        after: Redemption,
+        moves: collections.Counter[tuple[str, str]],
+    ) -> None:
         if isinstance(before, Redemption) and before.state is after.state:
             return
         declined = after.state is RedemptionState.DECLINED
-        reason = _known_reason(after.reason) if declined else ""
-        state = after.state.name
-        self._families.redemptions.labels(self._ledger_id, state, reason).inc()
+        moves[after.state.name, _known_reason(after.reason) if declined else ""] += 1
         if after.state is RedemptionState.REVERSED:
             self._families.reversals.labels(self._ledger_id, _what_was_reversed(after)).inc()
+
+    def _count_move(self, move: tuple[str, str], count: int) -> None:
+        self._families.redemptions.labels(self._ledger_id, *move).inc(count)
 
     def _count_batch(self, before: Document | None, after: Batch) -> None:
         stood = before.state if isinstance(before, Batch) else ""

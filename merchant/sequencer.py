@@ -274,7 +274,8 @@ class Sequencer:
             try:
                 document = request.rule(transaction)
             except NotLoaded:
-                await self._load(batch, self._missing(batch, position, now_us))
+                others = self._missing(batch, position + 1, now_us)
+                await self._load(batch, transaction.missing | others)
                 continue
             except TimebankError as error:
                 transaction.settle(refused=True)
@@ -288,7 +289,9 @@ class Sequencer:
         raise RuntimeError(f"a request wants more after {ROUNDS_MAX} look-ups")
 
     def _missing(self, batch: _Batch, position: int, now_us: int) -> dict[Key, None]:
-        """Tries all that follow without keeping what they do: what they lack is loaded at once."""
+        """Tries all from a position on without keeping what they do: what they lack is loaded with
+        what one before them lacks.
+        """
         missing: dict[Key, None] = {}
         for waiting in batch.waiting[position:]:
             if waiting.request.key in batch.asked:

@@ -85,7 +85,7 @@ class Tile(NamedTuple):
     root: bytes
 
 
-_BY_REQUEST = """SELECT e.request_key, e.leaf, NULL FROM k CROSS JOIN entries e
+_BY_REQUEST = """SELECT e.request_key, e.leaf, CAST(NULL AS BYTEA) FROM k CROSS JOIN entries e
 WHERE e.ledger_no = :ledger AND e.request_key = k.k0
 UNION ALL SELECT d.request_key, d.fingerprint, d.error FROM k CROSS JOIN declines d
 WHERE d.ledger_no = :ledger AND d.request_key = k.k0"""

@@ -8,6 +8,7 @@ not count and is told by its number, from 1 for the one after the header; the ot
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -75,7 +76,7 @@ def parse_journal(data: bytes, *, first_date: str, last_date: str) -> tuple[list
         if not ref:
             raise _Problem("merchant_ref: expected text, got nothing")
         check_text("merchant_ref", ref)
-        date = parse_date("business_date", cells["business_date"]).isoformat()
+        date = _date("business_date", cells["business_date"])
         if not earliest <= date <= latest:
             raise _Problem(f"business_date: expected {first_date} to {last_date}, got {date}")
         state = RedemptionState.__members__.get(cells["state"])
@@ -101,7 +102,7 @@ def parse_advice(data: bytes, *, ledger_id: str) -> tuple[list[AdviceRow], Rows]
             expected = f"expected the resource name of a batch of ledger {ledger_id}"
             raise _Problem(f"batch: {expected}, got {cells['batch'][:120]!r}")
         paid_fen = _integer("paid_fen", cells["paid_fen"], -FEN_MAX, FEN_MAX)
-        paid_date = parse_date("paid_date", cells["paid_date"]).isoformat()
+        paid_date = _date("paid_date", cells["paid_date"])
         return AdviceRow(number, f"{name[2]}/{name[3]}", paid_fen, paid_date)
 
     return _parse(data, _ADVICE, parse)
@@ -146,10 +147,16 @@ def reject(rows: Rows, row: int, message: str) -> Rows:
     return Rows(rows.row_count, rows.rejected_count + 1, tuple(bad))
 
 
+@functools.lru_cache(maxsize=1_024)
+def _date(field: str, cell: str) -> str:
+    """Reads a date; a table has few of them. Raises VALIDATION_FAILED for what is no date."""
+    return parse_date(field, cell).isoformat()
+
+
 def _integer(field: str, cell: str, lowest: int, highest: int) -> int:
-    if _INTEGER.fullmatch(cell) is None or not lowest <= int(cell) <= highest:
-        raise _Problem(f"{field}: expected an integer {lowest} to {highest}, got {cell[:40]!r}")
-    return int(cell)
+    if _INTEGER.fullmatch(cell) and lowest <= (number := int(cell)) <= highest:
+        return number
+    raise _Problem(f"{field}: expected an integer {lowest} to {highest}, got {cell[:40]!r}")
 
 
 def _too_large(text: str) -> TimebankError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import json
+import operator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from merchant.domain import documents as d
@@ -50,7 +52,10 @@ class _Shape(NamedTuple):
     names: tuple[str, ...]
     defaults: tuple[object, ...]
     known: frozenset[str]
-    required: frozenset[str]
+    required: Callable[[dict[str, Any]], tuple[Any, ...]]
+    """Takes what has no default, the first fields. Raises KeyError."""
+    others: tuple[str, ...]
+    other_defaults: tuple[object, ...]
     nested: tuple[tuple[str, Any], ...]
     states: tuple[tuple[str, dict[Any, enum.Enum]], ...]
     has_pending: bool
@@ -60,16 +65,27 @@ class _Shape(NamedTuple):
 def _shape(cls: Any) -> _Shape:
     names: tuple[str, ...] = cls._fields
     enums = [(name, _ENUMS[cls, name]) for name in names if (cls, name) in _ENUMS]
+    defaults = tuple(cls._field_defaults.get(name, _NO_DEFAULT) for name in names)
+    count = defaults.count(_NO_DEFAULT)
     return _Shape(
         names=names,
-        defaults=tuple(cls._field_defaults.get(name, _NO_DEFAULT) for name in names),
+        defaults=defaults,
         known=frozenset(names),
-        required=frozenset(name for name in names if name not in cls._field_defaults),
+        required=_taker(names[:count]),
+        others=names[count:],
+        other_defaults=defaults[count:],
         nested=tuple((name, _NESTED[cls, name]) for name in names if (cls, name) in _NESTED),
         states=tuple((name, {state.value: state for state in states}) for name, states in enums),
         has_pending="pending" in names,
         has_counters="counters" in names,
     )
+
+
+def _taker(names: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """Makes what takes values out of a dictionary; of one name itemgetter gives no tuple."""
+    if len(names) > 1:
+        return operator.itemgetter(*names)
+    return lambda said: tuple(said[name] for name in names)
 
 
 _SHAPES = {cls: _shape(cls) for cls in (*_CLASSES.values(), *_NESTED.values(), d.Pending)}
@@ -114,7 +130,7 @@ def fields_from_body(body: bytes) -> dict[str, Any]:
 
 def _read(cls: Any, said: dict[str, Any]) -> Any:
     shape = _SHAPES[cls]
-    if not shape.required <= said.keys() <= shape.known:
+    if not shape.known.issuperset(said):
         raise KeyError(f"expected the fields of {cls.__name__}, got {', '.join(said)}")
     for name, nested in shape.nested:
         if name in said:
@@ -126,4 +142,5 @@ def _read(cls: Any, said: dict[str, Any]) -> Any:
         said["pending"] = _read(d.Pending, said["pending"])
     if shape.has_counters and "counters" in said:
         said["counters"] = tuple(said["counters"])
-    return cls._make(map(said.get, shape.names, shape.defaults))
+    others = map(said.get, shape.others, shape.other_defaults)
+    return tuple.__new__(cls, (*shape.required(said), *others))

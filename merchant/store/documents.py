@@ -58,11 +58,13 @@ def open_batch(keys: Sequence[bytes]) -> Plan[tuple[Programme, dict[bytes, Asked
 
 def load(keys: Iterable[Key]) -> Plan[Loaded]:
     """Loads documents; unknown ones are missing."""
-    rows = yield Read(_DOCUMENTS, ("int16", "text"), [(int(kind), name) for kind, name in keys])
-    return Loaded(
-        {(row[0], row[1]): document_from_body(row[0], row[3]) for row in rows},
-        {(row[0], row[1]): row[2] for row in rows},
-    )
+    loaded = Loaded({}, {})
+    wanted = [(int(kind), name) for kind, name in keys]
+    for kind, name, sequence, body in (yield Read(_DOCUMENTS, ("int16", "text"), wanted)):
+        key = (kind, name)
+        loaded.documents[key] = document_from_body(kind, body)
+        loaded.sequences[key] = sequence
+    return loaded
 
 
 def store(

@@ -9,12 +9,15 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import select
+
 from ledger.audit.payments import read_payments
 from merchant.audit.programmes import Scope, differences_of
 from merchant.audit.run import audit_database
 from merchant.domain.documents import Redemption
 from merchant.domain.places import UNSETTLED
 from merchant.domain.states import DocumentKind, RedemptionState, Step
+from merchant.store import schema
 from tests.merchant.shops import SHOP, ShopWorld
 from tests.support.commands import REDEMPTION
 from tests.support.ledgers import LedgerWorld
@@ -110,6 +113,15 @@ class SaleBooks:
 
 def _moved(entry: Any) -> int:
     return sum(posting.amount for posting in entry.postings if posting.amount > 0)
+
+
+async def last_write(shop: ShopWorld) -> tuple[int, int]:
+    """Number of the documents that were ever made, and time of the last write."""
+    table = schema.programmes
+    query = select(table.c.sequence, table.c.moved_us)
+    async with shop.programmes.databases.reader.connect() as connection:
+        sequence, moved_us = (await connection.execute(query)).one()
+    return sequence, moved_us
 
 
 async def check_documents(shop: ShopWorld) -> None:

@@ -174,7 +174,7 @@ class Calls:
         if draw < 0.55:
             pin = chance.choice((NONE, RIGHT, RIGHT, WRONG))
             return Payer(Method.CARD, card_of(member)), Typing("card", member, pin)
-        return None, Typing("code", member, chance.choice((NONE, NONE, RIGHT, WRONG, WRONG)))
+        return None, Typing("code", member, chance.choice((NONE, NONE, NONE, RIGHT, WRONG)))
 
     def _begin(self, command: Begin, typing: Typing) -> Asked:
         async def begin(request_id: bytes) -> Outcome:
@@ -185,7 +185,7 @@ class Calls:
 
     async def _wrong_pin(self) -> Asked:
         """Somebody tries PINs on a card, one after the other."""
-        member, ref = self.pins.worst(locked=False), self.shop.ref()
+        member, ref = self.pins.worst(locked=False).member_id, self.shop.ref()
         command = self.shop.sale("", merchant_ref=ref, payer=Payer(Method.CARD, card_of(member)))
         return self._begin(command._replace(tiers=TIERS), Typing("card", member, WRONG))
 

@@ -5,20 +5,22 @@ Owns what callers were told about PINs. A wrong try counts once for its request,
 sent; a call whose end nobody was told may have counted or not, until the wallet is looked at.
 """
 
+import uuid
 from collections import Counter as Tally
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from merchant.domain.documents import Card, Redemption, Wallet
 from merchant.domain.pins import TRIES_MAX, PinTiers
 from merchant.domain.states import DocumentKind, Method, RedemptionState
-from tests.merchant.shops import ShopWorld
+from tests.merchant.shops import CALL, ShopWorld
 from timebank.errors import Reason
 
 R = RedemptionState
 NONE, RIGHT, WRONG = "", "258036", "147036"
 """What is typed: nothing, everybody's PIN, another one."""
-TIERS = PinTiers(day_points_c=45, day_points_d=30, payment_points_without_pin=12)
+TIERS = PinTiers(day_points_c=45, day_points_d=30, payment_points_without_pin=9)
 MAYBE_NOTHING_PAID = (R.PENDING_MEMBER, R.VOIDED, R.REVERSED, R.EXPIRED)
 """States in which a redemption may be without a PIN ever having been right."""
 
@@ -96,20 +98,32 @@ class Pins:
         elif reason not in (Reason.PIN_INVALID, Reason.PIN_LOCKED):
             del self.asked[request_id]
 
-    def worst(self, *, locked: bool) -> str:
-        """The member with most wrong tries, also of those who are locked already, or not of them
+    def worst(self, *, locked: bool) -> Wallet:
+        """The wallet with most wrong tries, also of those who are locked already, or not of them
         unless all are; the first of several.
         """
         among = [one for one in self.wallets.values() if locked or not one.pin_locked]
-        found = max(among or self.wallets.values(), key=lambda one: one.pin_failed)
-        return found.member_id
+        return max(among or self.wallets.values(), key=lambda one: one.pin_failed)
 
-    async def look(self, reached: Tally[str]) -> dict[str, Wallet]:
-        """Compares the wallets with what was typed since; gives them as they were before."""
+    async def reset_worst(self) -> None:
+        """An officer resets the PIN that was wrong most often."""
+        member = self.worst(locked=True).member_id
+        self.reset.add(member)
+        named: dict[str, Any] = {"request_id": uuid.uuid4().bytes, "call": CALL}
+        shop = self.shop
+        await shop.wallets.set_pin(shop.programme, member, RIGHT, present=None, **named)
+
+    async def look(self, reached: Tally[str], *, moved: bool) -> dict[str, Wallet]:
+        """Compares the wallets with what was typed since; gives them as they were before.
+
+        `moved` False: nothing was written since, and they need not be read.
+        """
         before = dict(self.wallets)
         sure, maybe = Tally(self.sure.values()), Tally(self.asked.values())
         for member, was in before.items():
-            wallet: Wallet = await self.shop.found(DocumentKind.WALLET, member)
+            wallet = was
+            if moved:
+                wallet = await self.shop.found(DocumentKind.WALLET, member)
             least = min(TRIES_MAX, was.pin_failed + sure[member])
             most = min(TRIES_MAX, least + maybe[member])
             if was.pin_locked and member not in self.reset:

@@ -71,5 +71,5 @@ async def _redeemed(name: str, stand: Stand, pair: Pair, shop: Shop) -> Figure:
     return dataclasses.replace(
         measured,
         log_grew_exactly=grown == measured.acknowledged,
-        audit_passed=await stand.audit(LEDGER, pair.ledger),
+        audit_passed=await stand.audit(LEDGER, pair.servers),
     )

@@ -2,7 +2,8 @@
 
 Owns: `settle` and `reconcile`, and `settle_apart` and `reconcile_apart` with ledger and merchant
 service in two processes with a database each. Rules: what a case found is checked: the file of a
-batch by the command that anybody checks it with, work items against the differences that were made.
+batch by the command that anybody checks it with, and both services by their audits; work items
+against the differences that were made.
 """
 
 from __future__ import annotations
@@ -104,11 +105,12 @@ async def _settled(name: str, stand: Stand, *, apart: bool) -> Figure:
         stand.tell(f"{name}: checking the file")
         checked, elapsed_s = await _check_file(stand, books.pair.merchant, yesterday)
         wrong += [] if checked else ["file"]
+        stand.tell(f"{name}: auditing")
         return dataclasses.replace(
             measured,
             failures={f"wrong {what}": 1 for what in wrong} or None,
             log_grew_exactly=grown == 1,
-            audit_passed=await stand.audit(LEDGER, books.pair.ledger),
+            audit_passed=await stand.audit(LEDGER, books.pair.servers),
             note=f"{measured.note}; file fetched and checked in {elapsed_s:.1f} s",
         )
 
@@ -163,15 +165,22 @@ async def _reconciled(name: str, stand: Stand, *, apart: bool) -> Figure:
         costs = Costs(stand, books.pair)
         matched, found = await _compare(client, journals, advices)
         measured = costs.figure(name, stand.database, rows)
-        expected = sum((table.outcomes for table in tables), Counter[ReconciliationOutcome]())
-        agree = sum(table.matched_count for table in tables)
-        wrong = [] if found == expected else [f"items {dict(found)}"]
-        wrong += [] if matched == agree else [f"matched count {matched}, not {agree}"]
+        wrong = wrong_in(tables, matched, found)
         return dataclasses.replace(
-            measured,
-            failures={f"wrong {what}": 1 for what in wrong} or None,
-            audit_passed=await stand.audit(LEDGER, books.pair.ledger),
+            measured, failures={f"wrong {what}": 1 for what in wrong} or None
         )
+
+
+def wrong_in(
+    tables: Sequence[Spoilt[Sale] | Spoilt[Payment]],
+    matched: int,
+    found: Counter[ReconciliationOutcome],
+) -> list[str]:
+    """Says how a count of rows that agree, and work items, differ from what tables must come to."""
+    expected = sum((table.outcomes for table in tables), Counter[ReconciliationOutcome]())
+    agree = sum(table.matched_count for table in tables)
+    wrong = [] if found == expected else [f"items {dict(found)}"]
+    return wrong + ([] if matched == agree else [f"matched count {matched}, not {agree}"])
 
 
 async def _compare(

@@ -77,9 +77,13 @@ class Stand:
             return None
         return await asyncio.to_thread(self._postgres.add_database, name)
 
-    async def audit(self, ledger: str, server: Server | None = None) -> bool | None:
-        """Audits a ledger of the server, or of another one; None when this version has no audit."""
-        return await audit((server or self.server).config, ledger, self.folder / "audit.log")
+    async def audit(self, ledger: str, servers: Sequence[Server] = ()) -> bool | None:
+        """Audits what the server, or other ones, have of a ledger; None when this version has no
+        audit.
+        """
+        log = self.folder / "audit.log"
+        found = [await audit(one.config, ledger, log) for one in servers or (self.server,)]
+        return None if None in found else all(found)
 
     async def measure(
         self, plan: LoadPlan, *, servers: Sequence[Server] = (), uses_database: bool = True

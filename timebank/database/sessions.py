@@ -25,7 +25,7 @@ from timebank.database import (
     sqlite_sql,
     translate_database_error,
 )
-from timebank.database.sqlite import BUSY_MS
+from timebank.database.sqlite import BUSY_MS, WRITER_BEGIN
 from timebank.database.statements import Lock, Plan, Read, Row, Statement, Write
 
 T = TypeVar("T")
@@ -215,7 +215,7 @@ class SqliteSession:
                 await self._begin(driver)
             result = await self._drive(driver, ledger_no, plan)
             if commit:
-                await self._in_thread(self._opened().commit)
+                await self._in_thread(driver.commit)
                 self._end_writing()
         except DATABASE_ERRORS as error:
             await self.close()
@@ -252,10 +252,10 @@ class SqliteSession:
     async def _begin(self, driver: sqlite3.Connection) -> None:
         """Begins at once, or waits for another program's lock in the thread: the loop serves on."""
         try:
-            self._opened().begin()
-        except sqlalchemy.exc.OperationalError:
+            driver.execute(WRITER_BEGIN)
+        except sqlite3.OperationalError:
             driver.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-            await self._in_thread(self._opened().begin)
+            await self._in_thread(partial(driver.execute, WRITER_BEGIN))
             driver.execute("PRAGMA busy_timeout = 0")
 
     def _opened(self) -> sqlalchemy.Connection:

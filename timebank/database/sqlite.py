@@ -24,6 +24,9 @@ WAL_PAGES = 16_000
 """Pages (64 MiB) after which the log of changes is copied into the file: a page that changes often
 is copied once.
 """
+STATEMENTS_KEPT = 512
+"""Prepared statements of a writer: a few sizes for each table and way to write."""
+WRITER_BEGIN = "BEGIN IMMEDIATE"
 READERS_MAX = 8
 READER_WAIT_SECONDS = 5
 CACHE_KIB = 65_536
@@ -114,11 +117,11 @@ def open_writer(path: Path) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         hide_parameters=True,
-        connect_args={"check_same_thread": False},
+        connect_args={"check_same_thread": False, "cached_statements": STATEMENTS_KEPT},
         pool_size=1,
         max_overflow=-1,
     )
-    _set_up(engine, _WRITER, begin="BEGIN IMMEDIATE")
+    _set_up(engine, _WRITER, begin=WRITER_BEGIN)
     return engine
 
 

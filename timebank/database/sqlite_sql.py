@@ -11,8 +11,10 @@ from sqlalchemy import Table
 from timebank.database.postgresql_sql import conflict
 from timebank.database.statements import Read, Write
 
-CHUNKS = (1024, 256, 32, 4, 1)
-"""Numbers of rows a statement takes: few, so that prepared statements are found again."""
+CHUNKS = tuple(2**power for power in range(10, -1, -1))
+"""Numbers of rows a statement takes: few, so that prepared statements are found again, and so that
+few statements make any number of rows.
+"""
 READ_SIZES = (1, 4, 16, 64, 256, 1024)
 """Numbers of keys a read takes."""
 

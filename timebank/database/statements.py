@@ -19,7 +19,8 @@ class Read(NamedTuple):
     """Rows by keys: `sql` selects from `k(k0, k1 ...)`, the keys, and names the ledger `:ledger`.
 
     `types` are the column types of the keys: int64, int16, bytes or text. Write `CROSS JOIN` from
-    `k` to the table, so that SQLite looks rows up by key instead of scanning.
+    `k` to the table: SQLite looks rows up by key then instead of scanning, and PostgreSQL is given
+    each key by itself, so that an order is one within a key, and a limit belongs to a single key.
     """
 
     sql: str
