@@ -287,7 +287,7 @@ def test_only_the_newest_key_allows_another() -> None:
 
 def test_an_offer_is_created_open_at_its_first_price() -> None:
     desk = Desk(SHOP)
-    assert desk.do(offering()) == OFFER._replace(created_us=NOW_US)
+    assert desk.do(offering()) == OFFER._replace(created_us=NOW_US, stocked=5)
     assert desk.do(offering(stock=99)).stock == 5
     assert desk.refused(offering(price=9)) is Reason.OFFER_EXISTS
 
