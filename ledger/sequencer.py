@@ -25,13 +25,12 @@ from ledger.domain.outcomes import Outcome
 from ledger.memory import Memory
 from ledger.metrics import LedgerMetrics
 from ledger.store.batches import Head, find_commit
+from timebank.arrivals import let_arrive
 from timebank.clock import Clock
 from timebank.database.sessions import UnknownCommit, WriterSession
 from timebank.errors import Reason, TimebankError
 
 _LOG = structlog.get_logger("ledger.sequencer")
-QUIET_PASSES = 3
-"""Passes of the event loop without a new request after which a batch is taken."""
 ARRIVED_ENOUGH = 32
 """Requests for which a batch waits no longer: the others travel while it is committed."""
 IDLE_S = 1.0
@@ -151,7 +150,7 @@ class Sequencer:
                     self._wake.clear()
                     await self._wake.wait()
                 else:
-                    await self._let_arrive()
+                    await let_arrive(lambda: self._queued_items, enough=ARRIVED_ENOUGH)
                 await self._step()
         finally:
             self._closing = True
@@ -197,19 +196,6 @@ class Sequencer:
             if not submission.future.done():
                 ended = TimebankError(Reason.SHUTTING_DOWN, "the writer has ended: call again")
                 submission.future.set_exception(ended)
-
-    async def _let_arrive(self) -> None:
-        """Lets requests that have reached the process join the queue.
-
-        Only after a commit for which others waited, never for a lone request: the loop accepts one
-        call a pass, and taking the first few at once would make many small batches of what can be
-        one.
-        """
-        quiet = 0
-        while quiet < QUIET_PASSES and self._queued_items < ARRIVED_ENOUGH:
-            before = self._queued_items
-            await asyncio.sleep(0)
-            quiet = quiet + 1 if self._queued_items == before else 0
 
     async def close(self) -> None:
         """Lets what is queued finish, then stops."""

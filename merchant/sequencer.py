@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from merchant.domain.places import Key, key_of
 from merchant.domain.transactions import NotLoaded, State, Transaction
 from merchant.metrics import Committed, changes_of
 from merchant.store.documents import Asked, Programme, load, open_batch, store
+from timebank.arrivals import let_arrive
 from timebank.clock import Clock
 from timebank.database.sessions import UnknownCommit, WriterSession
 from timebank.database.statements import Plan
@@ -36,10 +36,6 @@ _LOG = structlog.get_logger("merchant.sequencer")
 BATCH_MAX = 500
 """Requests of one transaction."""
 QUEUE_MAX = 20_000
-QUIET_S = 0.001
-"""Time without a new request after which a batch is taken."""
-GATHER_S = 0.010
-"""How long requests are gathered at most."""
 ARRIVED_ENOUGH = 32
 """Requests for which a batch waits no longer: the others travel while it is committed."""
 KEPT_MAX = 20_000
@@ -144,7 +140,8 @@ class Sequencer:
                 if not self._queue:
                     self._wake.clear()
                     await self._wake.wait()
-                await self._let_arrive()
+                if not self._alone or len(self._queue) > 1:
+                    await let_arrive(lambda: len(self._queue), enough=ARRIVED_ENOUGH)
                 count = min(len(self._queue), BATCH_MAX)
                 self._alone = count == 1
                 await self._commit([self._queue.popleft() for _ in range(count)])
@@ -155,19 +152,6 @@ class Sequencer:
                     ended = TimebankError(Reason.SHUTTING_DOWN, "the writer has ended: call again")
                     waiting.future.set_exception(ended)
             self._stopped.set()
-
-    async def _let_arrive(self) -> None:
-        """Lets requests that are on their way join the queue: they arrive one by one, and taking
-        the first few at once would make many small batches of what can be one. Who is alone goes
-        on at once.
-        """
-        if self._alone and len(self._queue) == 1:
-            return
-        end_s = time.monotonic() + GATHER_S
-        before = 0
-        while before < len(self._queue) < ARRIVED_ENOUGH and time.monotonic() < end_s:
-            before = len(self._queue)
-            await asyncio.sleep(QUIET_S)
 
     async def close(self) -> None:
         """Lets what is queued finish, then stops."""
