@@ -22,6 +22,7 @@ from ledger.usecases.proofs import Proofs
 from ledger.usecases.sweeper import Sweeper
 from ledger.usecases.writes import Writes
 from timebank.database import open_databases
+from timebank.database.young_tables import watch_young_tables
 from timebank.ledger.v1.ledger_service_pb2_grpc import add_LedgerServiceServicer_to_server
 from timebank.ledger.v1.log_service_pb2_grpc import add_LogServiceServicer_to_server
 from timebank.migrations import prepare
@@ -97,6 +98,7 @@ async def register(runtime: Runtime) -> None:
     runtime.http_routes.extend(tile_routes(proofs, runtime.authenticate_http, audit))
     sweeper = Sweeper(ledgers, interval_s=settings.sweeper_seconds)
     runtime.spawn("ledger sweeper", sweeper.run())
+    runtime.spawn("ledger statistics", watch_young_tables(databases))
 
 
 async def ready_text(runtime: Runtime) -> str:

@@ -37,6 +37,7 @@ from timebank.auth import Principal, PrincipalKind
 from timebank.channels import TlsFiles, open_channel
 from timebank.config import MerchantConfig
 from timebank.database import open_databases
+from timebank.database.young_tables import watch_young_tables
 from timebank.local_channels import LocalChannel
 from timebank.merchant.v1.fund_service_pb2_grpc import add_FundServiceServicer_to_server
 from timebank.merchant.v1.merchant_service_pb2_grpc import (
@@ -100,6 +101,7 @@ async def register(runtime: Runtime) -> None:
     _add_money(runtime, programmes, secret_keys)
     sweeper = Sweeper(programmes, redemptions, interval_s=settings.sweeper_seconds)
     runtime.spawn("merchant sweeper", sweeper.run())
+    runtime.spawn("merchant statistics", watch_young_tables(databases))
 
 
 def _add_money(runtime: Runtime, programmes: Programmes, secret_keys: SecretKeys) -> None:
