@@ -164,15 +164,24 @@ def count_wrong(transaction: Transaction, tries: Tries) -> None:
 def pin_is_wanted(
     transaction: Transaction, redemption: Redemption, zone: str, tiers: pins.PinTiers
 ) -> bool:
-    """Says whether a redemption needs its payer's PIN, by amount and by what was spent today."""
+    """Says whether a redemption needs its payer's PIN, by amount and by what was spent today.
+
+    Raises LIMIT_EXCEEDED above what a day takes in this way even with a PIN.
+    """
     counter_id = spent_counter(redemption.member_id, transaction.now_us, zone)
     spent = transaction.find(Counter, counter_id)
-    return pins.pin_is_required(
-        redemption.amount if redemption.unit is OfferUnit.POINTS else 0,
-        max(spent.amount, 0) if spent is not None else 0,
-        _METHODS[redemption.method],
-        tiers,
-    )
+    points = redemption.amount if redemption.unit is OfferUnit.POINTS else 0
+    spent_points = max(spent.amount, 0) if spent is not None else 0
+    method = _METHODS[redemption.method]
+    if points and pins.exceeds_day_points(points, spent_points, method, tiers, pin_given=True):
+        limit = pins.day_points_max(method, tiers, pin_given=True)
+        raise TimebankError(
+            Reason.LIMIT_EXCEEDED,
+            f"a member spends at most {limit} points a day in this way, today {spent_points} so"
+            " far: redeem less, or with a payment code",
+            limit=limit,
+        )
+    return pins.pin_is_required(points, spent_points, method, tiers)
 
 
 def use_pin(transaction: Transaction, member_id: str, matched: str) -> None:

@@ -179,12 +179,14 @@ class TillWorld:
 
 
 @asynccontextmanager
-async def till_world(folder: pathlib.Path, database_url: str) -> AsyncIterator[TillWorld]:
+async def till_world(
+    folder: pathlib.Path, database_url: str, **merchant_settings: object
+) -> AsyncIterator[TillWorld]:
     """Serves ledger and merchant service in this event loop until the block ends."""
     url = merchant_url_of(database_url, folder)
     settings: dict[str, dict[str, object]] = {
         "merchant_database": {"url": url},
-        "merchant": {"sweeper_seconds": 3_600},
+        "merchant": {"sweeper_seconds": 3_600, **merchant_settings},
     }
     async with ledger_world(
         folder, database_url, settings=settings, more_services=[merchant.service.register]

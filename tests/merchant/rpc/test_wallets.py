@@ -31,8 +31,8 @@ async def till(
     hash_cheaply(monkeypatch)
     async with till_world(tmp_path, database_url) as found:
         await found.open_shop()
-        for word in ("wang", "li"):
-            await found.member(word, 1_000)
+        for word, points in (("wang", 1_000), ("li", 1_000), ("poor", 9)):
+            await found.member(word, points)
         await found.call("SetPin", name=WANG, pin=PIN)
         offer = merchant_pb2.Offer(title="理发", unit=merchant_pb2.UNIT_POINTS, price=300)
         await found.call("CreateOffer", parent=SHOP, offer_id="haircut", offer=offer)
@@ -117,8 +117,11 @@ async def test_a_quote_says_whether_a_card_will_pay(till: TillWorld) -> None:
     fields: dict[str, Any] = {"parent": SHOP, "terminal": TILL, "offer": COFFEE, "quantity": 1}
     quoted = await till.call("QuoteRedemption", card_number=card.number, **fields)
     assert (quoted.amount, quoted.pin_required, quoted.payer_checked) == (10, True, True)
-    many = fields | {"quantity": 101, "card_number": card.number}
-    assert await refused(till.call("QuoteRedemption", **many)) is Reason.INSUFFICIENT_BALANCE
+    above_the_day = fields | {"quantity": 51, "card_number": card.number}
+    assert await refused(till.call("QuoteRedemption", **above_the_day)) is Reason.LIMIT_EXCEEDED
+    poor = await till.call("IssueCard", parent=LEDGER, member=f"{LEDGER}/members/poor")
+    beyond = fields | {"card_number": poor.number}
+    assert await refused(till.call("QuoteRedemption", **beyond)) is Reason.INSUFFICIENT_BALANCE
     nobody = await till.call("QuoteRedemption", **fields)
     assert (nobody.pin_required, nobody.payer_checked) == (False, False)
     await till.call("BlockCard", OFFICER, name=card.name)
