@@ -190,13 +190,21 @@ class WalletRpcs(RedemptionServiceServicer):
 
     @staticmethod
     def _member_of(programme: Programme, name: str) -> str:
-        """Gives the member that a request names, or the one that calls."""
+        """Gives the member that a request names, or the one that calls.
+
+        Raises SCOPE_MISSING when a member names somebody else.
+        """
         principal = current_principal()
-        if principal.kind is PrincipalKind.MEMBER:
+        by_member = principal.kind is PrincipalKind.MEMBER
+        if by_member and not name:
             return principal.id
         ledger_id, member_id = member_from_name(name, "member")
         if ledger_id != programme.ledger_id:
             raise invalid("member", "expected a member of this ledger")
+        if by_member and member_id != principal.id:
+            raise TimebankError(
+                Reason.SCOPE_MISSING, "a member pays from their own points: name yourself or nobody"
+            )
         return member_id
 
 

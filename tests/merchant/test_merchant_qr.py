@@ -220,8 +220,9 @@ async def test_what_the_till_took_back_is_not_confirmed_and_no_pin_is_tried(
 async def test_who_confirms_pays_and_nobody_confirms_for_another(till: TillWorld) -> None:
     sold = await waiting(till)
     assert await reason_for(till, sold.name, LI, pin=PIN) is Reason.PIN_INVALID
-    for_wang: dict[str, Any] = {"member": f"{LEDGER}/members/wang", "pin": PINS["li"]}
-    paid = await confirm(till, sold.name, LI, **for_wang)
+    for_wang = reason_for(till, sold.name, LI, member=f"{LEDGER}/members/wang", pin=PINS["li"])
+    assert await for_wang is Reason.SCOPE_MISSING
+    paid = await confirm(till, sold.name, LI, member=f"{LEDGER}/members/li", pin=PINS["li"])
     assert paid.member == f"{LEDGER}/members/li"
     assert await points_left(till, "wang") == (POINTS, POINTS)
     assert await points_left(till, "li") == (POINTS - 300, POINTS - 300)

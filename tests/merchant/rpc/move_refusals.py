@@ -154,7 +154,7 @@ CONSENT_REFUSALS: tuple[Refusal, ...] = (
         BY_MEMBER,
         R.REDEMPTION_NOT_FOUND,
         "another's",
-        lambda s: {"name": s.names["captured"]},
+        lambda s: {"name": s.names["captured"], "member": ""},
         CHEN,
     ),
     about(BY_MEMBER, R.REDEMPTION_STATE, "voided"),

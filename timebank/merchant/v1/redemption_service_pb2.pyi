@@ -807,7 +807,7 @@ class ConfirmByMemberRequest(google.protobuf.message.Message):
     request_id: builtins.str
     """UUID made by the caller; a repeated call with the same id gets the stored answer."""
     member: builtins.str
-    """Resource name of the member who pays. Empty: the caller."""
+    """Resource name of the member who pays. Empty: the caller; a member names nobody else."""
     pin: builtins.str
     """The member's PIN, 6 digits. Required when the amount or what went before asks for it."""
     terminal: builtins.str
