@@ -120,6 +120,12 @@ def merchants_table(merchants: Iterable[MerchantView], title: str) -> Table:
     return table
 
 
+def _cut_off(merchant: MerchantView) -> str:
+    clock = f"{merchant.cut_off_minute // 60:02}:{merchant.cut_off_minute % 60:02}"
+    since = merchant.cut_off_effective_date
+    return f"{clock} from 自 {since}" if since else clock
+
+
 def merchant_table(merchant: MerchantView) -> Table:
     """Shows a merchant, a line for each thing."""
     debt = merchant.debt_points_max
@@ -129,7 +135,7 @@ def merchant_table(merchant: MerchantView) -> Table:
         "Category 类别": words(merchant.category),
         "State 状态": words(merchant.state),
         "Per 100 points 每百积分": yuan(merchant.fen_per_hundred_points),
-        "Cut-off 日切": f"{merchant.cut_off_minute // 60:02}:{merchant.cut_off_minute % 60:02}",
+        "Cut-off 日切": _cut_off(merchant),
         "Budget 预算": merchant.budget,
         "Most debt 最大欠额": "" if debt is None else f"{debt:,} points 积分",
         "Points account 积分账户": merchant.points_account,

@@ -2,11 +2,14 @@
 of a fen.
 """
 
+import io
 import uuid
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from merchant.cli_shown import merchant_table
 from merchant.domain.documents import Batch, Redemption
 from merchant.domain.merchant_rules import ChangeMerchant
 from merchant.domain.redemption_moves import Event
@@ -18,6 +21,7 @@ from merchant.wire_merchants import merchant_to_wire
 from tests.merchant.shops import CALL, GOODS, SHOP, ShopWorld, reason_of
 from tests.merchant.tellers import DAY, SHOP_NAME, Teller, closer_of, teller_of
 from tests.support.commands import TIME
+from timebank.client.merchant_answers import merchant_from_wire
 from timebank.errors import Reason
 from timebank.merchant.v1 import merchant_pb2, settlement_pb2
 
@@ -173,6 +177,9 @@ async def test_the_contract_tells_from_when_a_cut_off_holds(teller: Teller) -> N
     told = merchant_to_wire("weihai", merchant, shows_terms=True)
     assert (told.cut_off_minute, told.cut_off_effective_date) == (600, "2026-04-01")
     assert told.previous_cut_off_minute == 0
+    shown = io.StringIO()
+    Console(file=shown, width=120).print(merchant_table(merchant_from_wire(told)))
+    assert "10:00 from 自 2026-04-01" in shown.getvalue()
     assert not merchant_to_wire("weihai", merchant, shows_terms=False).cut_off_effective_date
 
 

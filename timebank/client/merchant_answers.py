@@ -69,6 +69,7 @@ def merchant_from_wire(message: merchant_pb2.Merchant) -> MerchantView:
         state=_MERCHANT_STATES.get(message.state, MerchantState.UNKNOWN),
         fen_per_hundred_points=message.fen_per_hundred_points,
         cut_off_minute=message.cut_off_minute,
+        cut_off_effective_date=message.cut_off_effective_date,
         budget=message.budget,
         debt_points_max=message.debt_points_max if message.HasField("debt_points_max") else None,
         points_account=message.points_account,

@@ -87,7 +87,9 @@ _ENDED = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MerchantView:
-    """A merchant 商户; the terms are empty for callers who may not see them."""
+    """A merchant 商户; the terms are empty for callers who may not see them. Business days before
+    `cut_off_effective_date` end by another cut-off; empty: none does.
+    """
 
     name: str
     display_name: str
@@ -95,6 +97,7 @@ class MerchantView:
     state: MerchantState
     fen_per_hundred_points: int
     cut_off_minute: int
+    cut_off_effective_date: str
     budget: str
     debt_points_max: int | None
     points_account: str
