@@ -122,8 +122,7 @@ class Ledger:
         if found.available < amount:
             raise TimebankError(
                 Reason.INSUFFICIENT_BALANCE,
-                f"{found.available} are available, this costs {amount}",
-                available=found.available,
+                f"the member has less than the {amount} that this costs",
             )
 
     async def ask(self, redemption: Redemption, merchant: Accounts) -> Said:

@@ -23,6 +23,7 @@ import structlog
 
 from merchant.domain.documents import Document
 from merchant.domain.places import Key, key_of
+from merchant.domain.states import DocumentKind
 from merchant.domain.transactions import NotLoaded, State, Transaction
 from merchant.metrics import Committed, changes_of
 from merchant.store.documents import Asked, Programme, load, open_batch, store
@@ -44,7 +45,10 @@ ROUNDS_MAX = 12
 """Look-ups of one batch; a redemption needs three."""
 UNKNOWN_COMMITS_MAX = 3
 _STORED_STATUSES = ("FAILED_PRECONDITION", "ALREADY_EXISTS")
-_STORED_REASONS = frozenset({Reason.PAYMENT_CODE_INVALID})
+_STORED_REASONS = frozenset({Reason.PAYMENT_CODE_INVALID, Reason.VOUCHER_NOT_FOUND})
+"""Refusals that counted a wrong try: a repetition must not count another."""
+_ASKED_AGAIN = frozenset({Reason.PIN_REQUIRED})
+"""Refusals that the same request avoids when it is made again with what was missing."""
 
 Rule = Callable[[Transaction], Document]
 
@@ -231,16 +235,18 @@ class Sequencer:
         if not batch.state.changed and not batch.state.gone and not batch.new:
             await self._session.rollback()
             self._kept_at = (programme.sequence, programme.moved_us)
+            self._forget_oldest()
             return
         written, head = self._writes(batch, programme, now_us)
         self._kept_at = None
         await self._session.run(self._ledger_no, written, commit=True)
         self._kept_at = head
-        if len(self._kept) > KEPT_MAX:
-            self._forget_oldest()
+        self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        for key in list(itertools.islice(self._kept, KEPT_MAX // 2)):
+        if len(self._kept) <= KEPT_MAX:
+            return
+        for key in list(itertools.islice(self._kept, len(self._kept) - KEPT_MAX // 2)):
             del self._kept[key]
             self._kept_places.pop(key, None)
 
@@ -310,6 +316,10 @@ class Sequencer:
         if found.error is not None:
             return decode_error(found.error)
         document = batch.state.documents.get((found.kind, found.document_id))
+        if document is None and found.kind == DocumentKind.ITEM:
+            return TimebankError(
+                Reason.RECONCILIATION_ITEM_NOT_FOUND, "a later comparison took this item away"
+            )
         if document is None:
             return TimebankError(
                 Reason.DATABASE_UNAVAILABLE, "what this request made is not there any more"
@@ -353,6 +363,8 @@ class Sequencer:
 
 def _is_stored(error: TimebankError) -> bool:
     """A refusal that depended on state is final; one that a better call avoids is not stored."""
+    if error.reason in _ASKED_AGAIN:
+        return False
     return error.reason in _STORED_REASONS or (
         MEANINGS[error.reason].status.name in _STORED_STATUSES
     )

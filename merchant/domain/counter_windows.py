@@ -31,7 +31,10 @@ def kept_until_us(counter_id: str) -> int | None:
 
 @functools.lru_cache(maxsize=WINDOWS_REMEMBERED)
 def _kept_until_us(window: str) -> int | None:
-    over = _over_on(window)
+    try:
+        over = _over_on(window)
+    except (ValueError, OverflowError):
+        return None  # no date of the calendar, so no window of ours
     if over is None:
         return None
     day = over + timedelta(days=COUNTER_KEPT_DAYS)

@@ -61,7 +61,7 @@ class PayerRefused(TimebankError):
 
 class Payer(NamedTuple):
     """How a till says who pays: a digest of a code or card, or the member whom an officer helps,
-    with the account in the ledger.
+    with the accounts in the ledger.
     """
 
     method: Method
@@ -69,6 +69,7 @@ class Payer(NamedTuple):
     member_id: str = ""
     account: str = ""
     officer: str = ""
+    time_account: str = ""
 
 
 class Taken(NamedTuple):
@@ -89,7 +90,8 @@ def take_payer(
         return _take_code(transaction, payer.digest, terminal_id, unit, zone)
     if payer.method is Method.CARD:
         return _take_card(transaction, payer.digest, terminal_id, unit)
-    return Taken(payer.member_id, payer.account)
+    in_points = unit is OfferUnit.POINTS
+    return Taken(payer.member_id, payer.account if in_points else payer.time_account)
 
 
 def _take_code(
@@ -177,8 +179,8 @@ def pin_is_wanted(
         limit = pins.day_points_max(method, tiers, pin_given=True)
         raise TimebankError(
             Reason.LIMIT_EXCEEDED,
-            f"a member spends at most {limit} points a day in this way, today {spent_points} so"
-            " far: redeem less, or with a payment code",
+            f"a member spends at most {limit} points a day in this way: redeem less, or with a"
+            " payment code",
             limit=limit,
         )
     return pins.pin_is_required(points, spent_points, method, tiers)

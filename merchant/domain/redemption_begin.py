@@ -33,7 +33,7 @@ from merchant.domain.states import (
     TerminalState,
 )
 from merchant.domain.transactions import Transaction
-from merchant.domain.velocity import check_controls, check_pieces, subjects_of
+from merchant.domain.velocity import SPENT, check_controls, check_pieces, subjects_of
 from timebank.errors import Reason, TimebankError
 from timebank.ids import request_id_from_bytes
 
@@ -300,7 +300,11 @@ def counters_of(transaction: Transaction, redemption: Redemption, zone: str) -> 
     offer = transaction.find(Offer, redemption.offer)
     assert offer is not None, "it was priced"
     pieces = check_pieces(transaction, offer, member_id, redemption.quantity, zone)
-    return pieces + check_controls(transaction, subjects, redemption.amount, zone)
+    counters = check_controls(transaction, subjects, redemption.amount, zone)
+    if redemption.unit is not OfferUnit.POINTS:
+        # What a member spends in a day are points: minutes count for the controls alone.
+        counters = tuple(name for name in counters if not name.startswith(SPENT))
+    return pieces + counters
 
 
 def waits_for_somebody(redemption: Redemption) -> bool:

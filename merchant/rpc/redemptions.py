@@ -126,7 +126,9 @@ class RedemptionRpcs(RedemptionReadRpcs):
             programme, merchant_id, terminal_from_name(request.terminal, "terminal"), "terminal"
         )
         offer = own_id_of(programme, merchant_id, offer_from_name(request.offer, "offer"), "offer")
-        named = request.WhichOneof("payer") is not None
+        named = request.WhichOneof("payer")
+        if named == "assisted" and _is_shop():
+            named = None  # a shop asks for the price, never what somebody by name could pay
         payable = payable_from_wire(request) if named else Payable(Method.MERCHANT_QR)
         payer = await self._payer(programme, payable)
         command = Begin(
@@ -164,9 +166,13 @@ class RedemptionRpcs(RedemptionReadRpcs):
         ledger_id, member_id = member_from_name(payable.member, "assisted.member")
         if ledger_id != programme.ledger_id:
             raise invalid("assisted.member", "expected a member of the merchant's ledger")
+        if not payable.officer and _is_shop():
+            raise invalid(
+                "assisted.officer", "expected the officer who helps: a shop is no officer"
+            )
         accounts = await self._programmes.member_accounts(programme, member_id)
         officer = payable.officer or current_actor()
-        return Payer(payable.method, "", member_id, accounts.points, officer)
+        return Payer(payable.method, "", member_id, accounts.points, officer, accounts.time)
 
     async def _typed_pin(self, programme: Programme, payer: Payer, pin: str) -> str | None:
         """Gives what a typed PIN matches; None when none was typed."""
@@ -351,6 +357,11 @@ class RedemptionRpcs(RedemptionReadRpcs):
             return
         if redemption_id_of(merchant_id, merchant_ref) != redemption_id:
             raise not_found(redemption_id)
+
+
+def _is_shop() -> bool:
+    """Says whether a till or a merchant calls, who is nobody's helper."""
+    return current_principal().kind in (PrincipalKind.TERMINAL, PrincipalKind.MERCHANT)
 
 
 def _agreed_to_another(redemption: Redemption, amount: int) -> TimebankError:

@@ -5,6 +5,7 @@ Owns the queries; parameters are `?1`, `?2` ... Refuses judging what it reads.
 
 from __future__ import annotations
 
+from merchant.domain.states import DocumentKind
 from timebank.database.snapshots import Pages, Snapshot
 from timebank.database.statements import Row
 
@@ -97,12 +98,15 @@ def read_errors(snapshot: Snapshot, ledger_no: int) -> Pages:
 
 
 async def read_orphans(snapshot: Snapshot, ledger_no: int, limit: int) -> list[Row]:
-    """Reads requests whose document is not there: key, kind and id."""
+    """Reads requests whose document is not there: key, kind and id. An item that was open is taken
+    away by the comparison that explains it.
+    """
     return await snapshot.rows(
         "SELECT r.request_key, r.kind, r.document_id FROM merchant_requests r"
-        " WHERE r.ledger_no = ?1 AND r.error IS NULL AND NOT EXISTS (SELECT 1"
+        " WHERE r.ledger_no = ?1 AND r.error IS NULL AND r.kind <> ?3 AND NOT EXISTS (SELECT 1"
         " FROM merchant_documents d WHERE d.ledger_no = r.ledger_no AND d.kind = r.kind"
         " AND d.document_id = r.document_id) LIMIT ?2",
         ledger_no,
         limit,
+        int(DocumentKind.ITEM),
     )

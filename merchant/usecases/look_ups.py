@@ -29,6 +29,7 @@ async def find_all(
         for start in range(0, len(keys), LOOK_UP_KEYS):
             plan = load(keys[start : start + LOOK_UP_KEYS])
             found |= (await session.run(programme.ledger_no, plan)).documents
+        await session.release()
     finally:
         await session.close()
     return found

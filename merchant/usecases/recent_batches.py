@@ -42,6 +42,7 @@ async def recent_batches(
             waiting = left
             if not waiting:
                 break
+        await session.release()
     finally:
         await session.close()
     return found

@@ -161,3 +161,8 @@ async def test_tables_of_an_earlier_version_learn_to_forget(shop: ShopWorld) -> 
 def indexes(connection: Connection) -> set[str | None]:
     """The names of the indexes of requests."""
     return {item["name"] for item in inspect(connection).get_indexes("merchant_requests")}
+
+
+@pytest.mark.parametrize("window", ["2026-99-99", "2026-W60", "9999-12-31", "2026-13"])
+def test_what_is_no_window_of_the_calendar_has_no_end(window: str) -> None:
+    assert kept_until_us(f"one/wang/{window}") is None

@@ -1,6 +1,7 @@
 """Reconciliation over the contract: journals, payout advices, work items, statements, files."""
 
 import hashlib
+import pathlib
 import uuid
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 
 from merchant.domain.documents import Redemption
 from merchant.domain.redemption_moves import Event
-from tests.merchant.shops import ShopWorld
+from tests.merchant.sale_books import audit_shop
+from tests.merchant.shops import ShopWorld, merchant_url_of
 from tests.merchant.tellers import DAY, LEDGER, SHOP_NAME, Teller, teller_of
 from timebank.auth import Principal, PrincipalKind
 from timebank.errors import Reason
@@ -108,6 +110,21 @@ async def test_a_journal_sent_in_again_replaces_what_is_open(teller: Teller) -> 
     after = await teller.call("ListReconciliationItems", parent=SHOP_NAME)
     assert [item.owner for item in after.reconciliation_items] == ["li", ""]
     assert after.reconciliation_items[0].open_time == owned.open_time
+
+
+async def test_an_item_that_a_later_journal_explained_is_gone_and_nothing_is_broken(
+    teller: Teller, tmp_path: pathlib.Path, database_url: str
+) -> None:
+    sold = await teller.shop.sell("wang")
+    await submit(teller)
+    (item,) = (await teller.call("ListReconciliationItems", parent=SHOP_NAME)).reconciliation_items
+    owning = {"name": item.name, "owner": "li", "request_id": str(uuid.uuid4())}
+    assert (await teller.call("ResolveReconciliationItem", **owning)).owner == "li"
+    await submit(teller, row(sold))
+    assert await open_items(teller) == []
+    again = await teller.refused("ResolveReconciliationItem", **owning)
+    assert again is Reason.RECONCILIATION_ITEM_NOT_FOUND
+    await audit_shop(teller.shop, merchant_url_of(database_url, tmp_path), database_url)
 
 
 async def test_the_same_request_gets_the_stored_answer(teller: Teller) -> None:

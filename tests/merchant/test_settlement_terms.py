@@ -12,9 +12,11 @@ from rich.console import Console
 from merchant.cli_shown import merchant_table
 from merchant.domain.documents import Batch, Redemption
 from merchant.domain.merchant_rules import ChangeMerchant
-from merchant.domain.redemption_moves import Event
+from merchant.domain.payers import Payer
+from merchant.domain.redemption_moves import Confirm, Event
 from merchant.domain.settlement_rules import BatchState
-from merchant.domain.states import DocumentKind, OfferUnit
+from merchant.domain.states import DocumentKind, Method, OfferUnit, RedemptionState
+from merchant.domain.velocity import SPENT
 from merchant.usecases.changes import Asker
 from merchant.usecases.merchants import Merchants
 from merchant.wire_merchants import merchant_to_wire
@@ -131,6 +133,27 @@ async def change(teller: Teller, **changes: Any) -> Any:
     command = ChangeMerchant(SHOP, tuple(changes.items()), 0)
     asker = Asker(CALL, uuid.uuid4().bytes)
     return await merchants.change(teller.shop.programme, command, asker)
+
+
+async def test_minutes_are_no_points_of_a_members_day(teller: Teller) -> None:
+    assert not [name for name in (await cut(teller)).counters if name.startswith(SPENT)]
+    sold = await teller.shop.sell("wang")
+    assert [name for name in sold.counters if name.startswith(SPENT)]
+
+
+async def test_whom_an_officer_helps_pays_for_a_haircut_in_time(teller: Teller) -> None:
+    shop = teller.shop
+    accounts = await shop.programmes.member_accounts(shop.programme, "wang")
+    helped = Payer(Method.ASSISTED, "", "wang", accounts.points, "officer/li", accounts.time)
+    asked = (await shop.begin(shop.sale("", offer=HAIRCUT, payer=helped))).redemption
+    command = Confirm(
+        *(asked.redemption_id, shop.programme.zone, Method.ASSISTED), officer="zhao", life_us=1
+    )
+    paid = await shop.redemptions.confirm(
+        shop.programme, command, request_id=uuid.uuid4().bytes, call=CALL
+    )
+    assert paid.redemption.state is RedemptionState.CAPTURED
+    assert await minutes(teller) == CUT_MINUTES
 
 
 async def test_a_moved_cut_off_holds_from_the_next_day_and_no_line_is_lost_or_doubled(

@@ -16,8 +16,9 @@ from timebank.database import DATABASE_ERRORS, Databases
 _LOG = structlog.get_logger("timebank.database")
 EVERY_S = 5.0
 _YOUNG = text("""SELECT c.oid::regclass::text FROM pg_class c
-WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND c.reltuples <= 0
-AND pg_relation_size(c.oid) >= 65536 AND pg_get_userbyid(c.relowner) = current_user""")
+WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND c.reltuples < 0
+AND pg_relation_size(c.oid) >= 65536 AND pg_get_userbyid(c.relowner) = current_user
+ORDER BY c.oid""")
 """Eight pages: of fewer rows nothing can be told, and reading them all costs nothing."""
 
 
@@ -35,6 +36,7 @@ async def analyze_young_tables(engine: AsyncEngine) -> list[str]:
     """Gathers the statistics of tables that have rows and no statistics; gives their names."""
     async with engine.begin() as connection:
         names = [row[0] for row in await connection.execute(_YOUNG)]
-        for name in names:
+    for name in names:
+        async with engine.begin() as connection:
             await connection.execute(text(f"ANALYZE {name}"))
     return names

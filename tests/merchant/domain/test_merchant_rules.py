@@ -349,6 +349,12 @@ def test_an_offer_is_for_sale_while_open_valid_and_in_stock(
     assert is_for_sale(OFFER._replace(**changes), NOW_US) is expected
 
 
+@pytest.mark.parametrize("name", ["spent", "pieces"])
+def test_a_control_has_no_name_of_the_systems_own(name: str) -> None:
+    taken = Control(name, "MEMBER", "DAY", 10, 0)
+    assert Desk(SHOP).refused(partial(set_control, control=taken)) is Reason.VALIDATION_FAILED
+
+
 def test_a_control_is_set_replaced_and_removed() -> None:
     desk = Desk()
     day = Control("day", "MEMBER", "DAY", 100, 0)

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from merchant.domain.payment_codes import WRONG_TRIES_MAX
 from tests.merchant.till_world import COFFEE, LEDGER, SHOP, TILL, TillWorld, till_world
 from tests.support.cheap_pins import hash_cheaply
 from tests.support.ledgers import refused
 from timebank.auth import Principal, PrincipalKind
 from timebank.errors import Reason
-from timebank.merchant.v1 import merchant_pb2, redemption_pb2
+from timebank.merchant.v1 import merchant_pb2, redemption_pb2, redemption_service_pb2
 
 PIN, NEW_PIN = "258036", "369147"
 WANG, LI = f"{LEDGER}/members/wang", f"{LEDGER}/members/li"
@@ -49,7 +50,9 @@ async def test_a_pin_that_is_changed_again_by_the_same_call_counts_no_try(till: 
     first = await till.call("SetPin", **fields)
     assert await till.call("SetPin", **fields) == first
     assert (first.set, first.tries_left) == (True, 5)
-    other = till.call("SetPin", **(fields | {"pin": "147036"}))
+    # PINs are not compared with the first call's: they could be tried by its id.
+    assert await till.call("SetPin", **(fields | {"pin": "147036"})) == first
+    other = till.call("SetPin", **(fields | {"name": LI}))
     assert await refused(other) is Reason.REQUEST_ID_REUSED
     assert await refused(till.call("SetPin", name=WANG, pin=PIN)) is Reason.PIN_REQUIRED
     changed = await till.call("SetPin", name=WANG, pin=PIN, present_pin=NEW_PIN)
@@ -127,3 +130,36 @@ async def test_a_quote_says_whether_a_card_will_pay(till: TillWorld) -> None:
     await till.call("BlockCard", OFFICER, name=card.name)
     lost = till.call("QuoteRedemption", card_number=card.number, **fields)
     assert await refused(lost) is Reason.PAYMENT_CODE_INVALID
+
+
+async def test_a_shop_learns_nothing_of_whom_it_only_names(till: TillWorld) -> None:
+    shop_till = Principal(PrincipalKind.TERMINAL, "shop/t1")
+    fields: dict[str, Any] = {"parent": SHOP, "terminal": TILL, "offer": COFFEE}
+    helped = redemption_service_pb2.AssistedPayer(member=f"{LEDGER}/members/poor")
+    for caller in (SHOPKEEPER, shop_till):
+        quoted = await till.call("QuoteRedemption", caller, quantity=99, assisted=helped, **fields)
+        assert (quoted.amount, quoted.payer_checked) == (990, False)
+    begun = till.call(
+        "RedeemPoints", shop_till, quantity=1, merchant_ref="helped", assisted=helped, **fields
+    )
+    assert await refused(begun) is Reason.VALIDATION_FAILED
+
+
+async def test_a_pin_that_was_missing_is_typed_in_the_same_request(till: TillWorld) -> None:
+    fields: dict[str, Any] = {
+        "parent": LEDGER,
+        "offer": f"{SHOP}/offers/haircut",
+        "member": WANG,
+        "quantity": 1,
+        "request_id": str(uuid.uuid4()),
+    }
+    assert await refused(till.call("IssueVoucher", **fields)) is Reason.PIN_REQUIRED
+    bought = await till.call("IssueVoucher", pin=PIN, **fields)
+    assert bought.state == Voucher.STATE_ISSUED
+
+
+async def test_a_repeated_wrong_voucher_counts_one_try(till: TillWorld) -> None:
+    wrong: dict[str, Any] = {"parent": SHOP, "terminal": TILL, "code": "ABCDEFGHJKLM"}
+    for _ in range(WRONG_TRIES_MAX + 1):
+        again = till.call("CollectVoucher", request_id=str(uuid.UUID(int=7)), **wrong)
+        assert await refused(again) is Reason.VOUCHER_NOT_FOUND

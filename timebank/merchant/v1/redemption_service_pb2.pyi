@@ -217,7 +217,7 @@ class AssistedPayer(google.protobuf.message.Message):
     member: builtins.str
     """Resource name of the member."""
     officer: builtins.str
-    """Id of the first officer; the caller's unless a service or till says another."""
+    """Id of the first officer. Empty: the caller; a till or a merchant is no officer and must name one."""
     def __init__(
         self,
         *,

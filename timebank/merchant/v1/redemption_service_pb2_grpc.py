@@ -195,7 +195,8 @@ class RedemptionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SetPin(self, request, context):
-        """Sets or changes a member's PIN. A wrong present PIN counts as a try.
+        """Sets or changes a member's PIN. A wrong present PIN counts as a try. A repeated call gets the first answer, whatever
+        PINs it brings.
         Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
         PIN_LOCKED, SCOPE_MISSING.
         """
@@ -239,7 +240,7 @@ class RedemptionServiceServicer(object):
 
     def QuoteRedemption(self, request, context):
         """Says whether these points will pay for this: the amount, or why not. Reserves nothing and does not use up the
-        payment code; a wrong code counts as a try.
+        payment code; a wrong code counts as a try. A till or merchant that names whom an officer helps hears the price only.
         Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_ACTIVE,
         TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
         PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,

@@ -52,7 +52,8 @@ class RedemptionServiceStub:
         timebank.merchant.v1.redemption_service_pb2.SetPinRequest,
         timebank.merchant.v1.redemption_pb2.PinStatus,
     ]
-    """Sets or changes a member's PIN. A wrong present PIN counts as a try.
+    """Sets or changes a member's PIN. A wrong present PIN counts as a try. A repeated call gets the first answer, whatever
+    PINs it brings.
     Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
     PIN_LOCKED, SCOPE_MISSING.
     """
@@ -96,7 +97,7 @@ class RedemptionServiceStub:
         timebank.merchant.v1.redemption_service_pb2.QuoteRedemptionResponse,
     ]
     """Says whether these points will pay for this: the amount, or why not. Reserves nothing and does not use up the
-    payment code; a wrong code counts as a try.
+    payment code; a wrong code counts as a try. A till or merchant that names whom an officer helps hears the price only.
     Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_ACTIVE,
     TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
     PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
@@ -295,7 +296,8 @@ class RedemptionServiceAsyncStub:
         timebank.merchant.v1.redemption_service_pb2.SetPinRequest,
         timebank.merchant.v1.redemption_pb2.PinStatus,
     ]
-    """Sets or changes a member's PIN. A wrong present PIN counts as a try.
+    """Sets or changes a member's PIN. A wrong present PIN counts as a try. A repeated call gets the first answer, whatever
+    PINs it brings.
     Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
     PIN_LOCKED, SCOPE_MISSING.
     """
@@ -339,7 +341,7 @@ class RedemptionServiceAsyncStub:
         timebank.merchant.v1.redemption_service_pb2.QuoteRedemptionResponse,
     ]
     """Says whether these points will pay for this: the amount, or why not. Reserves nothing and does not use up the
-    payment code; a wrong code counts as a try.
+    payment code; a wrong code counts as a try. A till or merchant that names whom an officer helps hears the price only.
     Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_ACTIVE,
     TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
     PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
@@ -542,7 +544,8 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         request: timebank.merchant.v1.redemption_service_pb2.SetPinRequest,
         context: _ServicerContext,
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.PinStatus, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.PinStatus]]:
-        """Sets or changes a member's PIN. A wrong present PIN counts as a try.
+        """Sets or changes a member's PIN. A wrong present PIN counts as a try. A repeated call gets the first answer, whatever
+        PINs it brings.
         Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
         PIN_LOCKED, SCOPE_MISSING.
         """
@@ -596,7 +599,7 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.merchant.v1.redemption_service_pb2.QuoteRedemptionResponse, collections.abc.Awaitable[timebank.merchant.v1.redemption_service_pb2.QuoteRedemptionResponse]]:
         """Says whether these points will pay for this: the amount, or why not. Reserves nothing and does not use up the
-        payment code; a wrong code counts as a try.
+        payment code; a wrong code counts as a try. A till or merchant that names whom an officer helps hears the price only.
         Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, TERMINAL_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_ACTIVE,
         TERMINAL_SUSPENDED, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PAYMENT_CODE_INVALID, MEMBER_NOT_FOUND,
         PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
