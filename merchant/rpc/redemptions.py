@@ -263,8 +263,12 @@ class RedemptionRpcs(RedemptionReadRpcs):
     async def ApproveAssistedRedemption(
         self, request: redemption_service_pb2.ApproveAssistedRedemptionRequest, context: Context
     ) -> redemption_pb2.Redemption:
-        """Goes on with the yes of a second person."""
+        """Goes on with the yes of a second person, an officer only for members of their units."""
         programme, redemption_id = await self._redemption_id(request.name)
+        if current_principal().kind is PrincipalKind.OFFICER:
+            helped = (await self._find(programme, redemption_id)).member_id
+            if helped and not await self._is_served(programme, helped):
+                raise not_found(redemption_id)
         trusted = current_principal().kind in (PrincipalKind.SERVICE, PrincipalKind.OPERATOR)
         officer = person_of("officer", request.officer) if trusted else ""
         officer = officer or current_actor()

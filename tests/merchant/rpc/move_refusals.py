@@ -6,6 +6,7 @@ from merchant.domain.states import DocumentKind as K
 from tests.merchant.rpc.sale_refusals import BROKE, PIN_TRIED, RELEASED
 from tests.merchant.rpc.scenes import (
     CHEN,
+    FAR_OFFICER,
     FIRST_TILL,
     OFFICER,
     OTHER_PIN,
@@ -119,6 +120,7 @@ CONSENT_REFUSALS: tuple[Refusal, ...] = (
     Refusal(APPROVE, R.REDEMPTION_NOT_FOUND, "unknown", fixed(name=UNKNOWN)),
     Refusal(APPROVE, R.FOUR_EYES_REQUIRED, "the first officer", fixed(officer="li")),
     Refusal(APPROVE, R.FOUR_EYES_REQUIRED, "the first officer calls", caller=OFFICER),
+    Refusal(APPROVE, R.REDEMPTION_NOT_FOUND, "another unit", caller=FAR_OFFICER),
     Refusal(APPROVE, R.FOUR_EYES_REQUIRED, "the member", fixed(officer="members/wang")),
     about(APPROVE, R.REDEMPTION_STATE, "voided"),
     about(APPROVE, R.REDEMPTION_STATE, "qr of any"),
