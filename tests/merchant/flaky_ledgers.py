@@ -6,6 +6,8 @@ again gets the answer it got before. What goes wrong stands in a `Weather` that 
 
 import asyncio
 import enum
+import random
+from collections import Counter as Tally
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -15,7 +17,10 @@ from merchant.sequencer import Answer, Request, Sequencer
 from merchant.usecases.programmes import Programmes
 from merchant.usecases.redemptions import Redemptions
 from tests.merchant.shops import SERVICE, ShopWorld
-from timebank.local_channels import LocalChannel
+from tests.support.ledgers_apart import LedgerProcess
+
+KILL_WITHIN_S = 0.006
+"""A question takes some milliseconds: a kill comes before it is carried out, after, or between."""
 
 
 class Fault(enum.Enum):
@@ -26,6 +31,7 @@ class Fault(enum.Enum):
     LOST = "it is carried out and the answer is lost"
     LATE = "it arrives when the test says so; whoever asked has gone away"
     LATE_ANSWER = "it is carried out, its answer arrives when the test says so"
+    KILLED = "the ledger's process is killed after it was asked, and starts again"
 
 
 class ProcessDied(Exception):
@@ -44,6 +50,11 @@ class Weather:
     """What the ledger said to each question that arrived."""
     parked: list[tuple[asyncio.Event, "asyncio.Task[object]"]] = field(default_factory=list)
     parking: asyncio.Event = field(default_factory=asyncio.Event)
+    ledger: LedgerProcess | None = None
+    """The process to kill, where the ledger has one of its own."""
+    moments: random.Random = field(default_factory=lambda: random.Random(0))
+    kills: Tally[str] = field(default_factory=Tally)
+    """How many questions were answered although the ledger was killed, and how many were not."""
 
     def clear_up(self) -> None:
         """From now on nothing goes wrong."""
@@ -71,6 +82,15 @@ class Weather:
         self.parked.append((released, task))
         self.parking.set()
         await released.wait()
+
+    async def kill(self, question: "asyncio.Task[Said]") -> None:
+        """Kills the ledger while it is asked, and starts it again."""
+        assert self.ledger is not None, "faults of a ledger in a process of its own"
+        await asyncio.wait([question], timeout=self.moments.uniform(0, KILL_WITHIN_S))
+        self.ledger.kill()
+        self.ledger.start()
+        await asyncio.wait([question])
+        self.kills["unanswered" if question.exception() else "answered"] += 1
 
     async def settle_down(self) -> None:
         """Waits until everybody who asks, also for callers who have gone away, has ended, or waits
@@ -121,7 +141,10 @@ class FlakyLedger(Ledger):
             raise LedgerUnavailable("down")
         if fault is Fault.LATE:
             await weather.park()
-        said = await super().ask(redemption, merchant)
+        question = asyncio.ensure_future(super().ask(redemption, merchant))
+        if fault is Fault.KILLED:
+            await weather.kill(question)
+        said = await question
         pending = redemption.pending
         assert pending is not None
         first = weather.said.setdefault(pending.request_id, said)
@@ -155,12 +178,12 @@ class DyingSequencer(Sequencer):
 def programmes_beside(shop: ShopWorld, weather: Weather) -> Programmes:
     """Another process of the merchant service on the same database, in a weather."""
     runtime = shop.world.process.runtime
-    local = LocalChannel(runtime.interceptors, SERVICE)
+    channel = shop.world.channel_of(SERVICE)
     return Programmes(
         shop.programmes.databases,
         clock=shop.world.clock,
         random_bytes=runtime.random_bytes,
-        ledger_of=lambda ledger_id: FlakyLedger(Ledger(ledger_id, local, None), weather),
+        ledger_of=lambda ledger_id: FlakyLedger(Ledger(ledger_id, channel, None), weather),
         spawn=runtime.spawn,
     )
 

@@ -56,6 +56,7 @@ class SaleBooks:
     async def read_on(self) -> None:
         """Takes in the entries that were written since."""
         size = await self.world.size()
+        assert size >= self.size, "entries are gone"
         for index in range(self.size, size):
             self._take(await self.world.entry(index))
         self.size = size

@@ -52,9 +52,19 @@ from tests.merchant.sale_books import (
 )
 from tests.merchant.sale_calls import MEMBERS, Asked, Calls
 from tests.merchant.sale_pins import RIGHT, Pins
-from tests.merchant.shops import GOODS, SHOP, TILL, ShopWorld, merchant_url_of, shop_world
+from tests.merchant.shops import (
+    GOODS,
+    SHOP,
+    TILL,
+    ShopWorld,
+    merchant_url_of,
+    shop_beside,
+    shop_world,
+)
 from tests.support.commands import ISSUANCE, SETTLEMENT, post
 from tests.support.commands import POINTS as UNIT_POINTS
+from tests.support.ledgers_apart import ledger_apart
+from tests.support.processes import START_TIMEOUT_S, check_health
 from timebank.config import DatabaseConfig
 from timebank.errors import Reason, TimebankError
 
@@ -81,7 +91,8 @@ KINDS = (
 )
 DRAWN = ("any",) * 4 * len(KINDS) + KINDS
 """Most of the kinds are left to the seed, which spreads them better."""
-FAULTS = (*Fault, Fault.DOWN, Fault.LOST)
+FAULTS = (*set(Fault) - {Fault.KILLED}, Fault.DOWN, Fault.LOST)
+KILLS = (Fault.KILLED,) * 5
 HURRY = 0.3
 """How often a step is somebody's yes, as long as a redemption waits: it does so for a minute."""
 WAITS_S = (0, 1, 3, 30, 61, 16 * 60, 16 * 60, 13 * 3_600, -2, -120, -20 * 60)
@@ -104,6 +115,9 @@ class ShopSimulation(RuleBasedStateMachine):
     runner: ClassVar[asyncio.Runner]
     new_database: ClassVar[Callable[[pathlib.Path], str]]
     reached: ClassVar[Tally[str]]
+    round_number: ClassVar[int] = 0
+    apart: ClassVar[bool] = False
+    """The ledger is in a process of its own, which may be killed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,9 +138,8 @@ class ShopSimulation(RuleBasedStateMachine):
     async def _open(self) -> None:
         folder = pathlib.Path(self.folder.name)
         self.url = type(self).new_database(folder)
-        shop = await self.ends.enter_async_context(shop_world(folder, self.url))
-        self.shop: ShopWorld = shop
         self.weather = Weather()
+        self.shop = shop = await self._serve(folder)
         await shop.open_shop()
         merchant = await shop.found(K.MERCHANT, SHOP)
         coffee = await shop.found(K.OFFER, GOODS)
@@ -156,6 +169,13 @@ class ShopSimulation(RuleBasedStateMachine):
         await self._restart()
         await self._check()
 
+    async def _serve(self, folder: pathlib.Path) -> ShopWorld:
+        if not self.apart:
+            return await self.ends.enter_async_context(shop_world(folder, self.url))
+        opened = ledger_apart(folder, self.url)
+        world, self.weather.ledger = await self.ends.enter_async_context(opened)
+        return await self.ends.enter_async_context(shop_beside(world, folder))
+
     async def _restart(self) -> None:
         """Another process takes over; the one before it is gone."""
         shop = self.shop
@@ -174,12 +194,16 @@ class ShopSimulation(RuleBasedStateMachine):
     @rule(
         which=st.sampled_from(DRAWN),
         seed=st.integers(0, 2**32),
-        rough=st.booleans(),
+        rough=st.sampled_from((True, False)),
     )
     def step(self, which: str, seed: int, rough: bool) -> None:
-        """One step of the kind; the seed says which, and what goes wrong."""
+        """One step of the kind; the seed says which, and what goes wrong.
+
+        The first histories of a round are Hypothesis's simplest: they have rough weather too, and
+        other steps in each round.
+        """
         self.steps += 1
-        chance = random.Random(f"{seed}/{self.steps}")
+        chance = random.Random(f"{self.round_number}/{seed}/{self.steps}")
         kind = chance.choice(KINDS) if which == "any" else which
         hurries = which == "any" and chance.random() < HURRY
         if hurries and self.calls.waiting(list(self.seen.values())):
@@ -189,7 +213,7 @@ class ShopSimulation(RuleBasedStateMachine):
         self._run(self._step(kind, chance, rough=rough))
 
     async def _step(self, which: str, chance: random.Random, *, rough: bool) -> None:
-        self.calls.chance = chance
+        self.calls.chance = self.weather.moments = chance
         if which == "wait":
             self.shop.world.clock.advance(seconds=chance.choice(WAITS_S))
         elif which == "restart":
@@ -214,7 +238,8 @@ class ShopSimulation(RuleBasedStateMachine):
         if chance.random() < 0.4:
             self.weather.boundaries_to_live = chance.randrange(7)
         else:
-            self.weather.faults.extend(chance.choices(FAULTS, k=chance.randrange(1, 3)))
+            faults = (*FAULTS, *KILLS) if self.apart else FAULTS
+            self.weather.faults.extend(chance.choices(faults, k=chance.randrange(1, 3)))
 
     async def _act(self, which: str, chance: random.Random) -> None:
         if which == "sweep":
@@ -307,6 +332,7 @@ class ShopSimulation(RuleBasedStateMachine):
 
     async def _check(self) -> None:
         """Compares all that can be read, and reads it again when something was written."""
+        await check_health(self.shop.world.channel, timeout_s=START_TIMEOUT_S)
         await self.books.read_on()
         standing = (*await last_write(self.shop), self.books.size)
         moved, self.standing = standing != self.standing, standing
@@ -391,6 +417,8 @@ class ShopSimulation(RuleBasedStateMachine):
         for asked in self.calls.unanswered():
             await self.calls.ask(asked, self.reached)
         await self._check()
+        for end, times in self.weather.kills.items():
+            self.reached[f"ledger killed {end}"] += times
         report = await audit_database(DatabaseConfig(url=self.url))
         assert report.difference is None, report.difference
         url = merchant_url_of(self.url, pathlib.Path(self.folder.name))

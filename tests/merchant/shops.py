@@ -35,7 +35,6 @@ from timebank.database import open_databases
 from timebank.errors import Reason, TimebankError
 from timebank.ledger.v1 import member_pb2, member_service_pb2
 from timebank.ledger.v1.member_service_pb2_grpc import MemberServiceStub
-from timebank.local_channels import LocalChannel
 from timebank.migrations import prepare
 
 OPERATOR = Principal(PrincipalKind.OPERATOR, "op")
@@ -95,8 +94,7 @@ class ShopWorld:
 
     async def member(self, member_id: str, points: int) -> None:
         """A member who has points."""
-        channel = LocalChannel(self.world.process.runtime.interceptors, OPERATOR)
-        stub: Any = MemberServiceStub(channel)
+        stub: Any = MemberServiceStub(self.world.channel_of(OPERATOR))
         member = await stub.RegisterMember(
             member_service_pb2.RegisterMemberRequest(
                 parent=self.world.name,
@@ -180,27 +178,33 @@ def merchant_url_of(database_url: str, folder: pathlib.Path) -> str:
 @asynccontextmanager
 async def shop_world(folder: pathlib.Path, database_url: str) -> AsyncIterator[ShopWorld]:
     """Serves a ledger and runs the merchant's use cases beside it until the block ends."""
-    async with ledger_world(folder, database_url) as world:
-        runtime = world.process.runtime
-        databases = open_databases(DatabaseConfig(url=merchant_url_of(database_url, folder)))
-        await prepare(databases, ["merchant"], mode="auto")
-        local = LocalChannel(runtime.interceptors, SERVICE)
-        programmes = Programmes(
-            databases,
-            clock=world.clock,
-            random_bytes=runtime.random_bytes,
-            ledger_of=lambda ledger_id: Ledger(ledger_id, local, None),
-            spawn=runtime.spawn,
+    async with ledger_world(folder, database_url) as world, shop_beside(world, folder) as shop:
+        yield shop
+
+
+@asynccontextmanager
+async def shop_beside(world: LedgerWorld, folder: pathlib.Path) -> AsyncIterator[ShopWorld]:
+    """Runs the merchant's use cases in this process, beside a ledger wherever it is."""
+    runtime = world.process.runtime
+    url = merchant_url_of(world.database_url, folder)
+    databases = open_databases(DatabaseConfig(url=url))
+    await prepare(databases, ["merchant"], mode="auto")
+    programmes = Programmes(
+        databases,
+        clock=world.clock,
+        random_bytes=runtime.random_bytes,
+        ledger_of=lambda ledger_id: Ledger(ledger_id, world.channel_of(SERVICE), None),
+        spawn=runtime.spawn,
+    )
+    try:
+        programme = await programmes.programme("weihai", None)
+        yield ShopWorld(
+            world,
+            programmes,
+            Redemptions(programmes),
+            Wallets(programmes, key=b"k" * 32, random_bytes=runtime.random_bytes),
+            programme,
         )
-        try:
-            programme = await programmes.programme("weihai", None)
-            yield ShopWorld(
-                world,
-                programmes,
-                Redemptions(programmes),
-                Wallets(programmes, key=b"k" * 32, random_bytes=runtime.random_bytes),
-                programme,
-            )
-        finally:
-            await programmes.close()
-            await databases.close()
+    finally:
+        await programmes.close()
+        await databases.close()

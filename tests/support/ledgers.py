@@ -84,13 +84,15 @@ class LedgerWorld:
 
     def calls_as(self, principal: Principal) -> "LedgerServiceAsyncStub":
         """The rpcs as a principal calls them."""
-        channel = LocalChannel(self.process.runtime.interceptors, principal)
-        return cast("LedgerServiceAsyncStub", LedgerServiceStub(channel))
+        return cast("LedgerServiceAsyncStub", LedgerServiceStub(self.channel_of(principal)))
 
     def log_of(self, principal: Principal) -> "LogServiceAsyncStub":
         """The rpcs of the log as a principal calls them."""
-        channel = LocalChannel(self.process.runtime.interceptors, principal)
-        return cast("LogServiceAsyncStub", LogServiceStub(channel))
+        return cast("LogServiceAsyncStub", LogServiceStub(self.channel_of(principal)))
+
+    def channel_of(self, principal: Principal) -> grpc.aio.Channel:
+        """A channel on which a principal calls the ledger."""
+        return LocalChannel(self.process.runtime.interceptors, principal)
 
     def creation(self, ledger_id: str = "weihai", **fields: Any) -> Any:
         """A valid request for a ledger."""
