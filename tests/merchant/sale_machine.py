@@ -20,8 +20,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from ledger.audit.run import audit_database
 from merchant.domain.documents import (
-    Control,
-    Controls,
     Counter,
     Document,
     Merchant,
@@ -30,7 +28,6 @@ from merchant.domain.documents import (
 )
 from merchant.domain.states import DocumentKind, RedemptionState
 from merchant.domain.transactions import Transaction
-from merchant.domain.velocity import CONTROLS_ID
 from merchant.usecases.programmes import carry_out
 from merchant.usecases.redemptions import Redemptions
 from merchant.usecases.sweeper import Sweeper
@@ -52,18 +49,21 @@ from tests.merchant.sale_books import (
 )
 from tests.merchant.sale_calls import MEMBERS, Asked, Calls
 from tests.merchant.sale_pins import RIGHT, Pins
+from tests.merchant.sale_shops import (
+    CONTROLS,
+    DAY_PIECES,
+    LIMIT_FEN,
+    MEMBER_PIECES,
+    MORE_FEN,
+    furnish,
+    shop_in,
+)
 from tests.merchant.shops import (
-    GOODS,
     SHOP,
-    TILL,
-    ShopWorld,
     merchant_url_of,
-    shop_beside,
-    shop_world,
 )
 from tests.support.commands import ISSUANCE, SETTLEMENT, post
 from tests.support.commands import POINTS as UNIT_POINTS
-from tests.support.ledgers_apart import ledger_apart
 from tests.support.processes import START_TIMEOUT_S, check_health
 from timebank.config import DatabaseConfig
 from timebank.errors import Reason, TimebankError
@@ -96,17 +96,10 @@ KILLS = (Fault.KILLED,) * 5
 HURRY = 0.3
 """How often a step is somebody's yes, as long as a redemption waits: it does so for a minute."""
 WAITS_S = (0, 1, 3, 30, 61, 16 * 60, 16 * 60, 13 * 3_600, -2, -120, -20 * 60)
-CONTROLS = (
-    Control("member-day", "MEMBER", "DAY", 60, 0),
-    Control("pair-life", "MERCHANT_MEMBER_PAIR", "LIFETIME", 140, 9),
-    Control("one", "DEVICE", "TRANSACTION", 25, 0),
-)
 TERMINAL = {R.CAPTURED: {R.CAPTURED, R.REVERSED}} | {state: {state} for state in GONE}
 """Final states and what may still be seen after them."""
 PAID_AHEAD = 485
 """Points that are paid out before they came in, so that a few refunds exhaust the debt of 500."""
-LIMIT_FEN, MORE_FEN = 100, 50
-STOCK, MEMBER_PIECES, DAY_PIECES = 3, 2, 5
 
 
 class ShopSimulation(RuleBasedStateMachine):
@@ -139,23 +132,9 @@ class ShopSimulation(RuleBasedStateMachine):
         folder = pathlib.Path(self.folder.name)
         self.url = type(self).new_database(folder)
         self.weather = Weather()
-        self.shop = shop = await self._serve(folder)
-        await shop.open_shop()
-        merchant = await shop.found(K.MERCHANT, SHOP)
-        coffee = await shop.found(K.OFFER, GOODS)
-        budget = await shop.found(K.BUDGET, "b")
-        till = await shop.found(K.TERMINAL, TILL)
-        await shop.put(
-            budget._replace(limit_fen=LIMIT_FEN),
-            merchant._replace(fen_per_hundred_points=130),
-            coffee._replace(per_member_daily_max=MEMBER_PIECES, daily_max=DAY_PIECES),
-            coffee._replace(offer_id=f"{SHOP}/book", price=0, stock=STOCK, stocked=STOCK),
-            till._replace(terminal_id=f"{SHOP}/t2"),
-            Controls(CONTROLS_ID, CONTROLS),
-        )
-        for name, points in MEMBERS.items():
-            await shop.member(name, points)
-        self.merchant = merchant
+        opened = shop_in(self.weather, folder, self.url, apart=self.apart)
+        self.shop = shop = await self.ends.enter_async_context(opened)
+        self.merchant = await furnish(shop)
         self.books = SaleBooks(shop.world)
         self.seen: dict[str, Redemption] = {}
         self.standing: tuple[int, ...] = ()
@@ -168,13 +147,6 @@ class ShopSimulation(RuleBasedStateMachine):
             await self.pins.give(name, hasher.hash(RIGHT))
         await self._restart()
         await self._check()
-
-    async def _serve(self, folder: pathlib.Path) -> ShopWorld:
-        if not self.apart:
-            return await self.ends.enter_async_context(shop_world(folder, self.url))
-        opened = ledger_apart(folder, self.url)
-        world, self.weather.ledger = await self.ends.enter_async_context(opened)
-        return await self.ends.enter_async_context(shop_beside(world, folder))
 
     async def _restart(self) -> None:
         """Another process takes over; the one before it is gone."""
