@@ -1,8 +1,8 @@
 """The merchant's part of the `timebank` command: shops, tills, offers, budgets, payment codes.
 
-Owns: the options of these commands, and mounting the till (`pos`) and settlement (`settle`,
-`reconcile`). Refuses: every rule, which the server keeps, and showing errors, which the root
-command does in one line.
+Owns: the options of tills, offers and payment codes, and mounting merchants (`merchant`), money
+(`budget`, `fund`), the till (`pos`) and settlement (`settle`, `reconcile`). Refuses: every rule,
+which the server keeps, and showing errors, which the root command does in one line.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.text import Text
 
 from merchant.cli_fund import budget_app, fund_app
+from merchant.cli_merchants import merchant_app
 from merchant.cli_options import (
     FEN_MAX,
     LEDGER,
     ROWS_SHOWN,
     SERVER,
     Bare,
-    CategoryName,
     Connection,
     LedgerId,
     Limit,
@@ -37,8 +37,6 @@ from merchant.cli_pos import app as pos_app
 from merchant.cli_settle import app as settle_app
 from merchant.cli_shown import (
     code_text,
-    merchant_table,
-    merchants_table,
     offers_table,
     qr_text,
     terminal_table,
@@ -51,9 +49,6 @@ DEVICE = "terminal"
 POINTS_MAX = 1_000_000
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
-merchant_app = typer.Typer(
-    help="Register and show merchants 商户.", no_args_is_help=True, rich_markup_mode="markdown"
-)
 terminal_app = typer.Typer(
     help="Register and suspend tills 收银终端.", no_args_is_help=True, rich_markup_mode="markdown"
 )
@@ -85,77 +80,6 @@ class PriceUnit(enum.StrEnum):
     def unit(self) -> Unit:
         """Gives the unit."""
         return Unit[self.value]
-
-
-@merchant_app.command(
-    name="create",
-    epilog="Example: `timebank merchant create barber --name 幸福理发店 --category SERVICE "
-    "--fen-per-100-points 500 --budget 2026`",
-)
-def create_merchant(
-    merchant: MerchantId,
-    name: NameOf,
-    category: Annotated[
-        CategoryName, typer.Option("--category", help="What it offers 类别.", show_default=False)
-    ],
-    fen_per_hundred_points: Annotated[
-        int,
-        typer.Option(
-            "--fen-per-100-points", min=0, max=1_000_000, help="0: a sponsor 每百积分结算（分）."
-        ),
-    ] = 0,
-    budget: Annotated[
-        str, typer.Option("--budget", help="Budget that pays it; none for a sponsor 预算.")
-    ] = "",
-    cut_off_minute: Annotated[
-        int, typer.Option("--cut-off-minute", min=0, max=1439, help="End of its day 日切（分钟）.")
-    ] = 0,
-    server: Server = SERVER,
-    token: Token = None,
-    ledger: LedgerId = LEDGER,
-) -> None:
-    """Registers a merchant and opens its accounts. 新建商户."""
-    connection = Connection(server, token, ledger)
-    made = ask(
-        connection,
-        connection.merchants,
-        lambda client: client.create_merchant(
-            merchant,
-            display_name=name,
-            category=category.category,
-            fen_per_hundred_points=fen_per_hundred_points,
-            budget=budget,
-            cut_off_minute=cut_off_minute,
-        ),
-    )
-    Console().print(merchant_table(made))
-
-
-@merchant_app.command(name="list", epilog="Example: `timebank merchant list`")
-def list_merchants(
-    limit: Limit = ROWS_SHOWN,
-    server: Server = SERVER,
-    token: Token = None,
-    ledger: LedgerId = LEDGER,
-) -> None:
-    """Lists merchants by id. 列出商户."""
-    connection = Connection(server, token, ledger)
-    found = ask(
-        connection,
-        connection.merchants,
-        lambda client: first(client.list_merchants(), limit),
-    )
-    Console().print(merchants_table(found, f"Merchants 商户 of {ledger}"))
-
-
-@merchant_app.command(name="show", epilog="Example: `timebank merchant show barber`")
-def show_merchant(
-    merchant: MerchantId, server: Server = SERVER, token: Token = None, ledger: LedgerId = LEDGER
-) -> None:
-    """Shows a merchant with its terms and accounts. 查询商户."""
-    connection = Connection(server, token, ledger)
-    found = ask(connection, connection.merchants, lambda client: client.get_merchant(merchant))
-    Console().print(merchant_table(found))
 
 
 @terminal_app.command(

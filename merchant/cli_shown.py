@@ -141,6 +141,7 @@ def merchant_table(merchant: MerchantView) -> Table:
         "Points account 积分账户": merchant.points_account,
         "TIME account 时间币账户": merchant.time_account,
         "Fund account 应付账户": merchant.fund_account,
+        "Etag 版本标识": merchant.etag,
     }
     return _pairs(rows)
 
@@ -183,8 +184,9 @@ def budgets_table(budgets: Iterable[BudgetView], title: str) -> Table:
     table = Table(title=Text(title), title_justify="left")
     table.add_column("Id 编号")
     table.add_column("Name 名称", overflow="fold")
-    for heading in ("Limit 额度", "Reserved 预留", "Spent 已用", "Available 可用"):
+    for heading in ("Limit\n额度", "Reserved\n预留", "Spent\n已用", "Adjusted\n结算调整"):
         table.add_column(heading, justify="right")
+    table.add_column("Available\n可用", justify="right")
     for budget in budgets:
         table.add_row(
             Text(_id(budget.name)),
@@ -192,6 +194,7 @@ def budgets_table(budgets: Iterable[BudgetView], title: str) -> Table:
             yuan(budget.limit_fen),
             yuan(budget.reserved_fen),
             yuan(budget.spent_fen),
+            yuan(budget.adjusted_fen),
             yuan(budget.available_fen),
         )
     return table

@@ -24,6 +24,7 @@ from merchant.usecases.batch_files import SIGNER_LABEL, BatchFiles, settlement_s
 from merchant.usecases.closer import Closer
 from merchant.usecases.fund import Fund
 from merchant.usecases.merchants import Merchants
+from merchant.usecases.pin_hashing import PinHashing
 from merchant.usecases.programmes import Programmes
 from merchant.usecases.reconciliations import Reconciliations
 from merchant.usecases.redemptions import Redemptions
@@ -80,8 +81,13 @@ async def register(runtime: Runtime) -> None:
     )
     runtime.on_drain(programmes.close)
     tills = Tills(programmes, key=secret_keys.key(DIGEST_KEY))
+    pin_hashing = PinHashing()
+    runtime.on_drain(pin_hashing.close)
     wallets = Wallets(
-        programmes, key=secret_keys.key(DIGEST_KEY), random_bytes=runtime.random_bytes
+        programmes,
+        key=secret_keys.key(DIGEST_KEY),
+        random_bytes=runtime.random_bytes,
+        pin_hashing=pin_hashing,
     )
     redemptions = Redemptions(programmes)
     vouchers = Vouchers(programmes, redemptions, key=secret_keys.key(DIGEST_KEY))

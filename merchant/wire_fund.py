@@ -115,6 +115,7 @@ def budget_to_wire(ledger_id: str, budget: Budget) -> fund_pb2.Budget:
         valid_from_time=us_to_wire(from_us) if from_us else None,
         valid_until_time=us_to_wire(until_us) if until_us else None,
         etag=etag_of(budget.version),
+        adjusted_fen=budget.adjusted_fen,
     )
 
 

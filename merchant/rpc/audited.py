@@ -2,10 +2,13 @@
 
 Owns: which methods are watched, and how a request is read for a line. Refuses: changing an answer
 or a refusal: both pass through as they are.
+Rules: a call that is cancelled, because its caller went away or its deadline passed, has a line
+too: what it asked for may have been done, or refused, and nobody was told.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -39,7 +42,7 @@ def audit(servicer: object, trail: AuditTrail) -> None:
 def _watched(method: str, behaviour: Behaviour, trail: AuditTrail) -> Behaviour:
     acts = is_act(method)
 
-    async def call(request: Any, context: Context) -> Any:
+    async def answered(request: Any, context: Context) -> Any:
         try:
             answer = await behaviour(request, context)
         except TimebankError as error:
@@ -48,6 +51,14 @@ def _watched(method: str, behaviour: Behaviour, trail: AuditTrail) -> Behaviour:
         if acts and not getattr(answer, "replayed", False):
             trail.done(_asked(method, request, context))
         return answer
+
+    async def call(request: Any, context: Context) -> Any:
+        try:
+            return await answered(request, context)
+        except asyncio.CancelledError:
+            # Also while the line of a refusal is prepared: who guesses codes may hang up early.
+            trail.cancelled(_asked(method, request, context))
+            raise
 
     return call
 

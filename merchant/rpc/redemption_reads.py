@@ -21,7 +21,6 @@ from merchant.names import (
 )
 from merchant.rpc.vouchers import VoucherRpcs
 from merchant.usecases.callers import is_own, owner_of
-from merchant.usecases.look_ups import merchant_ids
 from merchant.usecases.programmes import Programme, Programmes
 from merchant.usecases.redemption_lists import RedemptionLists, Wanted
 from merchant.usecases.redemptions import Outcome, Redemptions, redemption_id_of
@@ -90,8 +89,8 @@ class RedemptionReadRpcs(VoucherRpcs):
             batch_id = await self._batch_id(programme, merchant_id, request.batch)
             page = await self._lists.of_batch(programme, batch_id, wanted, before=before, size=size)
         else:
-            of = await self._parents(programme, merchant_id)
-            page = await self._lists.of_merchants(programme, of, wanted, before=before, size=size)
+            of = await self._parent(programme, merchant_id)
+            page = await self._lists.of_merchant(programme, of, wanted, before=before, size=size)
         found = await self._lists.with_batches(programme, page.redemptions)
         more = page.next_before >= 0
         return redemption_service_pb2.ListRedemptionsResponse(
@@ -109,14 +108,14 @@ class RedemptionReadRpcs(VoucherRpcs):
         check_merchant(principal, merchant_id)
         return await self._programmes.programme(ledger_id, principal), merchant_id
 
-    async def _parents(self, programme: Programme, merchant_id: str) -> list[str]:
-        """Names the merchants of a list: one, or all. Raises MERCHANT_NOT_FOUND."""
+    async def _parent(self, programme: Programme, merchant_id: str) -> str | None:
+        """Names the merchant of a list, None: all. Raises MERCHANT_NOT_FOUND."""
         if merchant_id == ALL:
-            return await merchant_ids(self._programmes, programme)
+            return None
         found = await self._programmes.find(programme, DocumentKind.MERCHANT, merchant_id)
         if found is None:
             raise no_merchant(merchant_id)
-        return [merchant_id]
+        return merchant_id
 
     async def _batch_id(self, programme: Programme, merchant_id: str, name: str) -> str:
         """Finds a batch of a merchant, or of any. Raises BATCH_NOT_FOUND for another's."""

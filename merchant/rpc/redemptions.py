@@ -184,7 +184,7 @@ class RedemptionRpcs(RedemptionReadRpcs):
         if payer.method is Method.CARD:
             member_id = await self._wallets.payer_of(programme, card=payer.digest)
         # Also when the code or card is nobody's: a guess must not be told by how it was answered.
-        return await self._wallets.matched_pin(programme, member_id, pin)
+        return await self._wallets.matched_pin(programme, member_id, pin, caller=current_actor())
 
     async def ConfirmRedemption(
         self, request: redemption_service_pb2.ConfirmRedemptionRequest, context: Context
@@ -193,7 +193,9 @@ class RedemptionRpcs(RedemptionReadRpcs):
         programme, redemption_id = await self._redemption_id(request.name)
         await self._check_move(programme, context, request, redemption_id, in_use=True)
         found = await self._find(programme, redemption_id)
-        matched = await self._wallets.matched_pin(programme, found.member_id, request.pin)
+        matched = await self._wallets.matched_pin(
+            programme, found.member_id, request.pin, caller=current_actor()
+        )
         command = Confirm(
             redemption_id,
             programme.zone,
@@ -221,7 +223,9 @@ class RedemptionRpcs(RedemptionReadRpcs):
         by_points = found.unit.name == "POINTS"
         matched = None
         if request.pin:
-            matched = await self._wallets.matched_pin(programme, member_id, request.pin)
+            matched = await self._wallets.matched_pin(
+                programme, member_id, request.pin, caller=current_actor()
+            )
         command = Confirm(
             redemption_id,
             programme.zone,

@@ -26,7 +26,7 @@ from merchant.usecases.tills import Tills
 from merchant.usecases.vouchers import Shown, Vouchers
 from merchant.usecases.wallets import Wallets
 from merchant.wire_redemptions import quantity_from_wire, voucher_to_wire
-from timebank.auth import PrincipalKind, current_call, current_principal
+from timebank.auth import PrincipalKind, current_actor, current_call, current_principal
 from timebank.errors import Reason, TimebankError
 from timebank.ids import uuid_bytes
 from timebank.merchant.v1 import redemption_pb2, redemption_service_pb2
@@ -61,7 +61,9 @@ class VoucherRpcs(WalletRpcs):
         member_id = self._member_of(programme, request.member)
         matched = None
         if request.pin:
-            matched = await self._wallets.matched_pin(programme, member_id, request.pin)
+            matched = await self._wallets.matched_pin(
+                programme, member_id, request.pin, caller=current_actor()
+            )
         shown = await self._vouchers.issue(
             programme,
             id_of_request(principal.name, request_id),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import grpc.aio
@@ -31,6 +33,8 @@ QR_SCALE = 8
 STATE_ACTIVE, STATE_BLOCKED = redemption_pb2.Card.STATE_ACTIVE, redemption_pb2.Card.STATE_BLOCKED
 PAGES_LOOKED_AT = 20
 """A call reads so many pages at most: a page may have fewer rows than wanted, and a next one."""
+MEMBERS_ASKED_AT_ONCE = 20
+"""Questions to the ledger that are under way together."""
 
 
 class WalletRpcs(RedemptionServiceServicer):
@@ -146,7 +150,8 @@ class WalletRpcs(RedemptionServiceServicer):
         self, programme: Programme, wanted: _Wanted, before: int, size: int
     ) -> tuple[list[Card], int]:
         """Gives a page of cards, and the sequence that the next one begins before; -1 at the end.
-        It may be shorter than it should, with a next one.
+        It may be shorter than it should, with a next one: the ledger is asked for the units of no
+        more members than a full page and the card after it have.
         """
         found: list[Card] = []
         served: dict[str, bool] = {}
@@ -154,18 +159,41 @@ class WalletRpcs(RedemptionServiceServicer):
             rows = await self._programmes.listed(
                 programme, DocumentKind.CARD, "", after=before, newest_first=True, limit=size + 1
             )
-            for sequence, document in rows:
-                card = cast("Card", document)
-                if wanted.by_unit and card.member_id not in served:
-                    served[card.member_id] = await self._is_served(programme, card.member_id)
-                if wanted.fits(card) and served.get(card.member_id, True):
-                    if len(found) == size:
+            cards = [(sequence, cast("Card", document)) for sequence, document in rows]
+            if wanted.by_unit:
+                holders = [card.member_id for _, card in cards if wanted.fits(card)]
+                await self._learn_units(programme, holders, served, members_max=size + 1)
+            for sequence, card in cards:
+                if wanted.fits(card):
+                    shown = served.get(card.member_id) if wanted.by_unit else True
+                    if shown is None or (shown and len(found) == size):
                         return found, before
-                    found.append(card)
+                    if shown:
+                        found.append(card)
                 before = sequence
             if len(rows) <= size:
                 return found, -1
+            if len(served) > size:
+                break
         return found, before
+
+    async def _learn_units(
+        self,
+        programme: Programme,
+        member_ids: Sequence[str],
+        served: dict[str, bool],
+        *,
+        members_max: int,
+    ) -> None:
+        """Adds to `served` which members are of the caller's units, in their order, until it knows
+        so many.
+        """
+        unknown = [one for one in dict.fromkeys(member_ids) if one not in served]
+        unknown = unknown[: members_max - len(served)]
+        for start in range(0, len(unknown), MEMBERS_ASKED_AT_ONCE):
+            asked = unknown[start : start + MEMBERS_ASKED_AT_ONCE]
+            answers = await asyncio.gather(*(self._is_served(programme, one) for one in asked))
+            served.update(zip(asked, answers, strict=True))
 
     async def _member(self, name: str, field: str = "name") -> tuple[Programme, str]:
         ledger_id, member_id = member_from_name(name, field)

@@ -1,4 +1,4 @@
-"""The newest documents of many lists at once."""
+"""The newest documents of many lists at once: of some, or of the redemptions of all merchants."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from merchant.domain.documents import Document
 from merchant.domain.states import DocumentKind
+from merchant.store import schema
 from merchant.store.bodies import document_from_body
 from merchant.store.documents import listed_under
+from timebank.database import reading
 from timebank.database.statements import Plan, Read
 
 _NEWEST = """SELECT k.k0, d.sequence, d.body
@@ -40,6 +45,25 @@ def newest(
     for name, sequence, body in (yield Read(_sql(limit), ("text", "int64"), keys)):
         found[parents[name]].append(Listed(sequence, document_from_body(kind, body)))
     return found
+
+
+async def newest_redemptions(
+    reader: AsyncEngine, ledger_no: int, *, before: int, limit: int
+) -> list[Listed]:
+    """Gives the newest redemptions of all merchants that come before a sequence, -1: the newest of
+    all; at most so many, newest first.
+    """
+    table = schema.documents
+    query = select(table.c.sequence, table.c.body).where(
+        table.c.ledger_no == ledger_no, schema.IS_REDEMPTION
+    )
+    if before >= 0:
+        query = query.where(table.c.sequence < before)
+    async with reading(reader) as connection:
+        newest_first = query.order_by(table.c.sequence.desc()).limit(limit)
+        rows = (await connection.execute(newest_first)).all()
+    kind = DocumentKind.REDEMPTION
+    return [Listed(sequence, document_from_body(kind, body)) for sequence, body in rows]
 
 
 @functools.lru_cache(maxsize=16)

@@ -15,7 +15,10 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    literal_column,
 )
+
+from merchant.domain.states import DocumentKind
 
 metadata = MetaData()
 
@@ -60,6 +63,18 @@ Index(
     documents.c.due_us,
     postgresql_where=documents.c.due_us.is_not(None),
     sqlite_where=documents.c.due_us.is_not(None),
+)
+IS_REDEMPTION = documents.c.kind == literal_column(str(int(DocumentKind.REDEMPTION)))
+"""Says that a document is a redemption. The number is written out, not bound: the index below
+serves only a query that says the same by itself.
+"""
+# Lists the redemptions of all merchants in the order in which they came.
+redemptions_by_sequence = Index(
+    "merchant_redemptions_by_sequence",
+    documents.c.ledger_no,
+    documents.c.sequence,
+    postgresql_where=IS_REDEMPTION,
+    sqlite_where=IS_REDEMPTION,
 )
 
 requests = Table(

@@ -1,4 +1,5 @@
-"""The audit log of the merchant service: who was refused for what, and what needs two people.
+"""The audit log of the merchant service: who was refused for what, what needs two people, and who
+went away before the answer.
 
 Owns: which refusals and acts have a line, and what stands on it. Refuses: codes, card numbers, PINs
 and their digests, and whatever names a member. Rules: the cause of a refused code is here and
@@ -75,6 +76,10 @@ class AuditTrail:
     def done(self, asked: Asked) -> None:
         """Writes an act that belongs into the audit log."""
         self._log.info(_ACTS[asked.method], **_fields(asked))
+
+    def cancelled(self, asked: Asked) -> None:
+        """Writes a call that ended without an answer: what it asked for may have been done."""
+        self._line("call cancelled", asked, outcome="cancelled")
 
     async def _code_refused(self, asked: Asked, error: PayerRefused) -> None:
         """Tells a code of another ledger from one that never was, and writes the line."""

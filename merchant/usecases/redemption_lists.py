@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, cast
 
-from merchant.domain.documents import Line, Redemption
+from merchant.domain.documents import Document, Line, Redemption
 from merchant.domain.places import Key
 from merchant.domain.settlement_rules import CARRIED
 from merchant.domain.states import DocumentKind
+from merchant.store.newest_documents import newest_redemptions
 from merchant.usecases.look_ups import find_all
 from merchant.usecases.programmes import Programme, Programmes
 
 K = DocumentKind
 LOOK_UPS_MAX = 20
-"""Look-ups of one page, shared out when it is of several merchants."""
+"""Look-ups of one page; the first is enough when all that it finds is wanted."""
 _Row = tuple[int, Redemption | None]
-"""The sequence of a row, and the redemption that it shows; None: another row of it does."""
+"""The sequence of a row, and the redemption that it shows; None: it shows none."""
+_Look = Callable[[int], Awaitable[list[_Row]]]
+"""Gives the rows before a sequence, one more than a page has."""
 
 
 class Wanted(NamedTuple):
@@ -46,22 +49,23 @@ class RedemptionLists:
     def __init__(self, programmes: Programmes) -> None:
         self._programmes = programmes
 
-    async def of_merchants(
+    async def of_merchant(
         self,
         programme: Programme,
-        merchant_ids: Sequence[str],
+        merchant_id: str | None,
         wanted: Wanted,
         *,
         before: int,
         size: int,
     ) -> Page:
-        """Lists the redemptions of merchants before a sequence, -1: from the newest on."""
+        """Lists the redemptions of a merchant, None: of all, before a sequence, -1: from the newest
+        on.
+        """
 
         async def look(before: int) -> list[_Row]:
-            return await self._latest(programme, merchant_ids, before=before, size=size)
+            return await self._latest(programme, merchant_id, before=before, limit=size + 1)
 
-        times = max(1, LOOK_UPS_MAX // max(len(merchant_ids), 1))
-        return await _page(look, wanted, before=before, size=size, times=times)
+        return await _page(look, wanted, before=before, size=size)
 
     async def of_batch(
         self, programme: Programme, batch_id: str, wanted: Wanted, *, before: int, size: int
@@ -75,7 +79,7 @@ class RedemptionLists:
             lines = [(sequence, cast("Line", line)) for sequence, line in listed]
             return await self._shown_by(programme, lines)
 
-        return await _page(look, wanted, before=before, size=size, times=LOOK_UPS_MAX)
+        return await _page(look, wanted, before=before, size=size)
 
     async def with_batches(
         self, programme: Programme, redemptions: Sequence[Redemption]
@@ -87,21 +91,23 @@ class RedemptionLists:
         return [one._replace(batch=batches.get(one.redemption_id, "")) for one in redemptions]
 
     async def _latest(
-        self, programme: Programme, merchant_ids: Sequence[str], *, before: int, size: int
+        self, programme: Programme, merchant_id: str | None, *, before: int, limit: int
     ) -> list[_Row]:
-        """Merges the lists of merchants by their sequences, which are those of the programme."""
-        rows: list[_Row] = []
-        for merchant_id in merchant_ids:
-            listed = await self._programmes.listed(
-                *(programme, K.REDEMPTION, merchant_id),
-                after=before,
-                newest_first=True,
-                limit=size + 1,
+        """Reads a merchant's redemptions out of their own list, or those of all out of one list:
+        what a look costs does not grow with the merchants.
+        """
+        listed: Sequence[tuple[int, Document]]
+        if merchant_id is None:
+            reader = self._programmes.databases.reader
+            listed = await newest_redemptions(
+                reader, programme.ledger_no, before=before, limit=limit
             )
-            rows += [(sequence, cast("Redemption", found)) for sequence, found in listed]
-            rows.sort(key=lambda row: row[0], reverse=True)
-            del rows[size + 1 :]
-        return rows
+        else:
+            of = (programme, K.REDEMPTION, merchant_id)
+            listed = await self._programmes.listed(
+                *of, after=before, newest_first=True, limit=limit
+            )
+        return [(sequence, cast("Redemption", found)) for sequence, found in listed]
 
     async def _shown_by(
         self, programme: Programme, listed: Sequence[tuple[int, Line]]
@@ -143,19 +149,10 @@ class RedemptionLists:
         return {f"{redemption_id}/{number}" for redemption_id, number in last.items()}
 
 
-async def _page(
-    look: Callable[[int], Awaitable[list[_Row]]],
-    wanted: Wanted,
-    *,
-    before: int,
-    size: int,
-    times: int,
-) -> Page:
-    """Fills a page with what is wanted, looking so many times at most; a look gives the rows before
-    a sequence, one more than a page has.
-    """
+async def _page(look: _Look, wanted: Wanted, *, before: int, size: int) -> Page:
+    """Fills a page with what is wanted, looking 20 times at most."""
     found: list[Redemption] = []
-    for _ in range(times):
+    for _ in range(LOOK_UPS_MAX):
         rows = await look(before)
         for sequence, redemption in rows:
             if redemption is not None and _fits(redemption, wanted):

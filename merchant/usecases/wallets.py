@@ -1,19 +1,14 @@
 """Wallets: issuing payment codes and cards, and what a typed PIN matches.
 
-The numbers themselves are given out once and kept as keyed digests only; PINs as Argon2id hashes,
-computed in a thread.
+The numbers themselves are given out once and kept as keyed digests only; PINs as Argon2id hashes.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import hmac
 from collections.abc import Callable
 from typing import NamedTuple, cast
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 
 from merchant.domain import card_numbers, payment_codes, pins
 from merchant.domain.documents import Card, Code, Wallet
@@ -30,6 +25,7 @@ from merchant.domain.wallet_rules import (
 )
 from merchant.store.documents import find_document
 from merchant.store.programmes import list_programmes
+from merchant.usecases.pin_hashing import PinHashing
 from merchant.usecases.programmes import Programme, Programmes, carry_out
 from timebank.auth import Call
 from timebank.errors import Reason, TimebankError
@@ -38,8 +34,8 @@ CODE_DEVICE_CHARACTERS_MAX = 64
 MALFORMED = "malformed"
 """Stands for the digest of what cannot be a code, and finds nothing."""
 PIN_OF_NOBODY = (
-    "$argon2id$v=19$m=65536,t=3,p=4$feJlCJWnhbuaL0xnqIspmg"
-    "$aMaFahwkG5PIn0Xh02S5XGl/LgD3I2LL9zg4L26YDe8"
+    "$argon2id$v=19$m=65536,t=3,p=1$N88s4SGjGu9BMsncGEkMhw"
+    "$kWlLPJ4N+bUPVuTrjpYd3ddYo4qAjggKHAMu2C2IOV8"
 )
 """The hash of a random text that no PIN is, as costly to compare as a member's."""
 LEDGERS_LOOKED_AT = 50
@@ -64,12 +60,18 @@ class Wallets:
     """What members pay with."""
 
     def __init__(
-        self, programmes: Programmes, *, key: bytes, random_bytes: Callable[[int], bytes]
+        self,
+        programmes: Programmes,
+        *,
+        key: bytes,
+        random_bytes: Callable[[int], bytes],
+        pin_hashing: PinHashing | None = None,
     ) -> None:
+        """Takes what hashes PINs, which its owner closes; without it, one of its own."""
         self._programmes = programmes
         self._key = key
         self._random_bytes = random_bytes
-        self._hasher = PasswordHasher()
+        self._pin_hashing = pin_hashing or PinHashing()
 
     async def issue_code(self, programme: Programme, member_id: str, device: str) -> IssuedCode:
         """Issues a payment code. Raises MEMBER_NOT_FOUND, RATE_LIMITED.
@@ -183,16 +185,16 @@ class Wallets:
         call: Call,
     ) -> Wallet:
         """Sets a PIN; `present` None resets it, to none when `pin` is empty. Raises
-        MEMBER_NOT_FOUND, VALIDATION_FAILED, REQUEST_ID_REUSED, PIN_REQUIRED, PIN_INVALID,
-        PIN_LOCKED.
+        MEMBER_NOT_FOUND, VALIDATION_FAILED, RATE_LIMITED, REQUEST_ID_REUSED, PIN_REQUIRED,
+        PIN_INVALID, PIN_LOCKED.
         """
         if pin or present is not None:
             pins.check_new_pin(pin)
         await self._programmes.member_accounts(programme, member_id)
-        matched = None
-        if present is not None:
-            matched = await self.matched_pin(programme, member_id, present) if present else ""
-        hashed = await asyncio.to_thread(self._hasher.hash, pin) if pin else ""
+        matched = None if present is None else ""
+        if present:
+            matched = await self.matched_pin(programme, member_id, present, caller=call.actor)
+        hashed = await self._pin_hashing.hash(pin, caller=call.actor) if pin else ""
         rule = functools.partial(
             set_pin, command=SetPin(member_id, hashed, matched, typed=bool(present))
         )
@@ -201,21 +203,22 @@ class Wallets:
         answer = await carry_out(programme, rule, call=call, request_id=request_id, said=said)
         return cast("Wallet", answer.document)
 
-    async def matched_pin(self, programme: Programme, member_id: str, pin: str) -> str:
+    async def matched_pin(
+        self, programme: Programme, member_id: str, pin: str, *, caller: str = ""
+    ) -> str:
         """Gives the hash of the member's PIN when the typed one matches it, else nothing.
 
         Without such a member, or a PIN of theirs, a PIN of nobody is compared: the answer takes as
-        long. Raises VALIDATION_FAILED for what cannot be a PIN, which is no try.
+        long. Raises VALIDATION_FAILED for what cannot be a PIN, RATE_LIMITED when too many wait to
+        be compared, in all or of `caller`, the person or till behind the call; neither is a try.
         """
         pins.check_pin(pin)
         found = await self._programmes.find(programme, DocumentKind.WALLET, member_id)
         wallet = cast("Wallet | None", found)
         pin_hash = wallet.pin_hash if wallet is not None else ""
-        try:
-            await asyncio.to_thread(self._hasher.verify, pin_hash or PIN_OF_NOBODY, pin)
-        except (VerificationError, InvalidHashError):
-            return ""
-        return pin_hash
+        compared = pin_hash or PIN_OF_NOBODY
+        matches = await self._pin_hashing.matches(pin, pin_hash=compared, caller=caller)
+        return pin_hash if matches else ""
 
     async def payer_of(self, programme: Programme, *, code: str = "", card: str = "") -> str:
         """Gives the member behind a live code or card, so that a PIN can be compared; empty when

@@ -5,14 +5,18 @@ from typing import Any
 
 import pytest
 
-from tests.merchant.shops import ShopWorld
+from merchant.domain.redemption_moves import Event
+from merchant.domain.states import DocumentKind
+from tests.merchant.shops import SHOP, ShopWorld
 from tests.merchant.tellers import DAY, LEDGER, OPERATOR, SECOND, SHOP_NAME, Teller, teller_of
 from timebank.auth import Principal, PrincipalKind
+from timebank.client.merchant_answers import budget_from_wire
 from timebank.errors import Reason
 from timebank.merchant.v1 import fund_pb2
 
 OFFICER = Principal(PrincipalKind.OFFICER, "li", units=frozenset({"huancui"}))
 State = fund_pb2.Spending.State
+NEXT_DAY = "2026-03-02"
 
 
 @pytest.fixture
@@ -106,6 +110,36 @@ async def test_a_budget_lowered_below_what_is_promised_promises_nothing_more(
     lowered = budget(name=f"{LEDGER}/budgets/b", limit_fen=4)
     set_ = await teller.call("SetBudget", budget=lowered)
     assert (set_.reserved_fen, set_.available_fen) == (10, -6)
+
+
+async def test_a_budget_tells_what_settlement_took_from_it_and_added(teller: Teller) -> None:
+    await teller.income()
+    merchant = await teller.shop.found(DocumentKind.MERCHANT, SHOP)
+    await teller.shop.put(merchant._replace(fen_per_hundred_points=85))
+    sold = [await teller.shop.sell("wang") for _ in range(3)]
+    name = f"{LEDGER}/budgets/b"
+    before = await teller.call("GetBudget", name=name)
+    assert (before.spent_fen, before.adjusted_fen) == (3 * 9, 0)
+    await teller.next_day()
+    batch = await teller.call("CloseBatch", parent=SHOP_NAME, business_date=DAY)
+    settled = await teller.call("GetBudget", name=name)
+    assert (settled.spent_fen, settled.adjusted_fen) == (batch.net_fen, -2) == (25, -2)
+    assert settled.available_fen == before.available_fen + 2
+    assert budget_from_wire(settled).adjusted_fen == -2
+    await teller.shop.do(sold[0], Event.REFUND, 10)
+    await teller.next_day()
+    await teller.call("CloseBatch", parent=SHOP_NAME, business_date=NEXT_DAY)
+    listed = await teller.call("ListBudgets", parent=LEDGER)
+    [owed] = listed.budgets
+    assert (owed.spent_fen, owed.adjusted_fen) == (25, 7), "the merchant owes what it gave back"
+
+
+async def test_nobody_sets_what_settlement_added_to_a_budget(teller: Teller) -> None:
+    named = budget(name=f"{LEDGER}/budgets/b", adjusted_fen=5)
+    known = await teller.shop.found(DocumentKind.BUDGET, "b")
+    await teller.shop.put(known._replace(spent_fen=20, adjusted_fen=-3))
+    changed = await teller.call("SetBudget", budget=named)
+    assert (changed.limit_fen, changed.spent_fen, changed.adjusted_fen) == (500, 20, -3)
 
 
 BUDGET_REFUSALS = [

@@ -150,6 +150,7 @@ def budget_from_wire(message: fund_pb2.Budget) -> BudgetView:
         limit_fen=message.limit_fen,
         reserved_fen=message.reserved_fen,
         spent_fen=message.spent_fen,
+        adjusted_fen=message.adjusted_fen,
         available_fen=message.available_fen,
         etag=message.etag,
     )

@@ -176,13 +176,18 @@ class RedemptionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetView:
-    """How much of the special fund redemptions may reserve and spend 预算, in fen."""
+    """How much of the special fund redemptions may reserve and spend 预算, in fen.
+
+    `adjusted_fen` is the part of what is spent that closed batches booked, less than 0 where they
+    took from it.
+    """
 
     name: str
     display_name: str
     limit_fen: int
     reserved_fen: int
     spent_fen: int
+    adjusted_fen: int
     available_fen: int
     etag: str
 

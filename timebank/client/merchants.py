@@ -1,7 +1,8 @@
 """The client of merchants' administration: merchants, tills, offers, budgets, payment codes.
 
-Owns: asking. Rules: a thing is given by its id or its resource name; what changes carries a request
-id, so that a repeated call changes nothing.
+Owns: asking; what is asked about merchants themselves stands in `timebank.client.merchant_terms`.
+Rules: a thing is given by its id or its resource name; what changes carries a request id, so that a
+repeated call changes nothing.
 """
 
 from __future__ import annotations
@@ -20,22 +21,19 @@ from timebank.client.merchant_answers import (
     UNITS,
     budget_from_wire,
     income_from_wire,
-    merchant_from_wire,
     offer_from_wire,
     payment_code_from_wire,
     terminal_from_wire,
 )
+from timebank.client.merchant_terms import MerchantTerms
 from timebank.client.merchant_views import (
     BudgetView,
     IncomeSource,
     IncomeView,
-    MerchantCategory,
-    MerchantView,
     OfferView,
     PaymentCodeView,
     TerminalView,
 )
-from timebank.client.names import Names
 from timebank.client.pages import PAGE_SIZE, Page, pages
 from timebank.client.requests import new_request_id
 from timebank.errors import Reason, TimebankError
@@ -47,28 +45,22 @@ from timebank.merchant.v1 import (
     redemption_service_pb2,
 )
 from timebank.merchant.v1.fund_service_pb2_grpc import FundServiceStub
-from timebank.merchant.v1.merchant_service_pb2_grpc import MerchantServiceStub
 from timebank.merchant.v1.redemption_service_pb2_grpc import RedemptionServiceStub
 from timebank.units import Unit
 
 if TYPE_CHECKING:
     from timebank.merchant.v1.fund_service_pb2_grpc import FundServiceAsyncStub
-    from timebank.merchant.v1.merchant_service_pb2_grpc import MerchantServiceAsyncStub
     from timebank.merchant.v1.redemption_service_pb2_grpc import RedemptionServiceAsyncStub
 
-_CATEGORY_NUMBERS = dict(merchant_pb2.Merchant.Category.items())
 _UNIT_NUMBERS = {unit: number for number, unit in UNITS.items()}
 
 
-class MerchantClient:
+class MerchantClient(MerchantTerms):
     """A connection to a server, for the merchants of one ledger."""
 
     def __init__(self, channel: grpc.aio.Channel, *, ledger: str, call: Caller) -> None:
         """Takes an open channel; leaving the block closes it."""
-        self._channel = channel
-        self._names = Names(ledger)
-        self._call = call
-        self._stub = cast("MerchantServiceAsyncStub", MerchantServiceStub(channel))
+        super().__init__(channel, ledger=ledger, call=call)
         self._fund_stub = cast("FundServiceAsyncStub", FundServiceStub(channel))
         self._redemption_stub = cast("RedemptionServiceAsyncStub", RedemptionServiceStub(channel))
 
@@ -100,63 +92,6 @@ class MerchantClient:
         trace: TracebackType | None,
     ) -> None:
         await self._channel.close()
-
-    def merchant(self, merchant: str) -> str:
-        """Gives the name of a merchant; `-` is all of them."""
-        return self._below("merchants", merchant)
-
-    def budget(self, budget: str) -> str:
-        """Gives the name of a budget; nothing stays nothing."""
-        return self._below("budgets", budget) if budget else ""
-
-    async def create_merchant(
-        self,
-        merchant_id: str,
-        *,
-        display_name: str,
-        category: MerchantCategory,
-        fen_per_hundred_points: int,
-        budget: str = "",
-        cut_off_minute: int = 0,
-        debt_points_max: int | None = None,
-        request_id: str = "",
-    ) -> MerchantView:
-        """Registers a merchant and opens its accounts; a rate of 0 is a sponsor's.
-
-        Raises TimebankError: VALIDATION_FAILED, MERCHANT_EXISTS, BUDGET_NOT_FOUND, OUTCOME_UNKNOWN.
-        """
-        number = kind_to_wire(_CATEGORY_NUMBERS, "CATEGORY_", category)
-        request = merchant_service_pb2.CreateMerchantRequest(
-            parent=self._names.ledger,
-            request_id=request_id or new_request_id(),
-            merchant_id=merchant_id,
-            merchant=merchant_pb2.Merchant(
-                display_name=display_name,
-                category=merchant_pb2.Merchant.Category.ValueType(number),
-                fen_per_hundred_points=fen_per_hundred_points,
-                cut_off_minute=cut_off_minute,
-                budget=self.budget(budget),
-                debt_points_max=debt_points_max,
-            ),
-        )
-        return merchant_from_wire(await self._call(self._stub.CreateMerchant, request))
-
-    async def get_merchant(self, merchant: str) -> MerchantView:
-        """Reads a merchant. Raises TimebankError: MERCHANT_NOT_FOUND."""
-        request = merchant_service_pb2.GetMerchantRequest(name=self.merchant(merchant))
-        return merchant_from_wire(await self._call(self._stub.GetMerchant, request))
-
-    def list_merchants(self, *, page_size: int = PAGE_SIZE) -> AsyncIterator[MerchantView]:
-        """Yields merchants by id."""
-
-        async def read(token: str) -> Page[MerchantView]:
-            request = merchant_service_pb2.ListMerchantsRequest(
-                parent=self._names.ledger, page_size=page_size, page_token=token
-            )
-            response = await self._call(self._stub.ListMerchants, request)
-            return map(merchant_from_wire, response.merchants), response.next_page_token
-
-        return pages(read)
 
     async def create_terminal(
         self,
@@ -336,6 +271,3 @@ class MerchantClient:
         )
         answer = await self._call(self._redemption_stub.IssuePaymentCode, request)
         return payment_code_from_wire(answer)
-
-    def _below(self, collection: str, id_: str) -> str:
-        return id_ if "/" in id_ else f"{self._names.ledger}/{collection}/{id_}"

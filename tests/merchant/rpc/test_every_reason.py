@@ -12,10 +12,11 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from merchant.domain import calendars
+from merchant.usecases import pin_hashing
 from tests.ledger.rpc.test_every_reason import documented_in
 from tests.merchant.rpc.requests import METHODS, is_public
 from tests.merchant.rpc.scene_sales import scene_world
-from tests.merchant.rpc.scenes import merchant
+from tests.merchant.rpc.scenes import PIN, merchant
 from tests.merchant.rpc.test_refusals import TABLES
 from tests.merchant.till_world import SHOP, till_world
 from tests.support.cheap_pins import hash_cheaply
@@ -58,6 +59,16 @@ ALONE: dict[str, dict[str, Any]] = {
     "ApproveSpending": {},
 }
 """Calls that ask the ledger: what differs from a request that would succeed."""
+TAKE_PINS: dict[str, dict[str, Any]] = {
+    "SetPin": {},
+    "ResetPin": {},
+    "AuthorizeRedemption": {"pin": PIN},
+    "RedeemPoints": {"pin": PIN},
+    "ConfirmRedemption": {},
+    "ConfirmByMember": {"pin": PIN},
+    "IssueVoucher": {"pin": PIN},
+}
+"""Calls that set a PIN or compare one: what differs from a request that would succeed."""
 MASK = FieldMask(paths=["cut_off_minute"])
 
 
@@ -70,6 +81,8 @@ def reached() -> dict[str, set[R]]:
     """Gives the reasons that the tests reach, by method."""
     found: dict[str, set[R]] = {method: {R.OUTCOME_UNKNOWN} for method in ALONE}
     found["UpdateMerchant"].add(R.LIMIT_EXCEEDED)
+    for method in TAKE_PINS:
+        found.setdefault(method, set()).add(R.RATE_LIMITED)
     for table in TABLES.values():
         for row in table:
             found.setdefault(row.method, set()).add(row.reason)
@@ -94,6 +107,20 @@ async def test_without_an_answer_of_the_ledger_nobody_knows_and_nothing_is_enter
             reasons[method] = from_rpc_error(unanswered.value).reason
         assert await scene.till.world.size() == size
     assert reasons == dict.fromkeys(ALONE, R.OUTCOME_UNKNOWN)
+
+
+async def test_more_pins_at_once_than_a_caller_may_have_change_nothing(
+    tmp_path: pathlib.Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hash_cheaply(monkeypatch)
+    reasons = {}
+    async with scene_world(tmp_path, sqlite_url, with_limits=False) as scene:
+        standing = await scene.standing()
+        monkeypatch.setattr(pin_hashing, "HASHES_OF_CALLER_MAX", 0)
+        for method, changes in TAKE_PINS.items():
+            reasons[method] = await refused(scene.send(method, scene.request(method, changes)))
+        assert await scene.standing() == standing
+    assert reasons == dict.fromkeys(TAKE_PINS, R.RATE_LIMITED)
 
 
 async def test_cut_offs_are_changed_so_often_at_most(

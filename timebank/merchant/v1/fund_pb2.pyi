@@ -35,6 +35,7 @@ class Budget(google.protobuf.message.Message):
     VALID_FROM_TIME_FIELD_NUMBER: builtins.int
     VALID_UNTIL_TIME_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
+    ADJUSTED_FEN_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Resource name `ledgers/{ledger}/budgets/{budget}`; {budget} is 1 to 40 characters of a-z, 0-9 and `-`."""
     display_name: builtins.str
@@ -54,6 +55,11 @@ class Budget(google.protobuf.message.Message):
     etag: builtins.str
     """Optimistic lock: changes with each SetBudget, not with reservations. Given in SetBudget: ETAG_MISMATCH unless it
     still holds.
+    """
+    adjusted_fen: builtins.int
+    """Part of spent_fen that closed batches booked, in fen: more than 0 where they added to what redemptions spent, less
+    than 0 where they took from it, so that spent_fen is what was paid. Redemptions spend rounded up, each by itself; a
+    batch pays their sum, rounded once. What a merchant owes after a batch is added, until a later batch nets it.
     """
     @property
     def valid_from_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -75,9 +81,10 @@ class Budget(google.protobuf.message.Message):
         valid_from_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         valid_until_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         etag: builtins.str = ...,
+        adjusted_fen: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["valid_from_time", b"valid_from_time", "valid_until_time", b"valid_until_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["available_fen", b"available_fen", "display_name", b"display_name", "etag", b"etag", "limit_fen", b"limit_fen", "name", b"name", "reserved_fen", b"reserved_fen", "spent_fen", b"spent_fen", "valid_from_time", b"valid_from_time", "valid_until_time", b"valid_until_time"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["adjusted_fen", b"adjusted_fen", "available_fen", b"available_fen", "display_name", b"display_name", "etag", b"etag", "limit_fen", b"limit_fen", "name", b"name", "reserved_fen", b"reserved_fen", "spent_fen", b"spent_fen", "valid_from_time", b"valid_from_time", "valid_until_time", b"valid_until_time"]) -> None: ...
 
 global___Budget = Budget
 

@@ -45,6 +45,10 @@ class RedemptionServiceStub(object):
     it has none; the SHA-256, in lower-case hexadecimal, of the payment code, card number or voucher code in the
     request, without separators, empty when it has none; the timestamp; the nonce. Time and nonce are no part of what
     makes two calls the same: a repeated call is signed again, with its old request_id and another nonce.
+
+    Comparing or setting a PIN takes long, so few are done at a time. Whoever calls, or the end user that a service acts
+    for, has at most 4 under way: more are refused at once with RATE_LIMITED, as are all while too many wait. Nothing is
+    done then and no try counts: the call may be repeated with the same request_id.
     """
 
     def __init__(self, channel):
@@ -184,6 +188,10 @@ class RedemptionServiceServicer(object):
     it has none; the SHA-256, in lower-case hexadecimal, of the payment code, card number or voucher code in the
     request, without separators, empty when it has none; the timestamp; the nonce. Time and nonce are no part of what
     makes two calls the same: a repeated call is signed again, with its old request_id and another nonce.
+
+    Comparing or setting a PIN takes long, so few are done at a time. Whoever calls, or the end user that a service acts
+    for, has at most 4 under way: more are refused at once with RATE_LIMITED, as are all while too many wait. Nothing is
+    done then and no try counts: the call may be repeated with the same request_id.
     """
 
     def IssuePaymentCode(self, request, context):
@@ -197,8 +205,8 @@ class RedemptionServiceServicer(object):
     def SetPin(self, request, context):
         """Sets or changes a member's PIN. A wrong present PIN counts as a try. A repeated call gets the first answer, whatever
         PINs it brings.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
-        PIN_LOCKED, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, PIN_REQUIRED,
+        PIN_INVALID, PIN_LOCKED, SCOPE_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -207,7 +215,7 @@ class RedemptionServiceServicer(object):
     def ResetPin(self, request, context):
         """Replaces or removes a member's PIN without the present one, and unlocks it; for a member who forgot it. Officers
         for members of their units.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, SCOPE_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -270,8 +278,8 @@ class RedemptionServiceServicer(object):
         """Takes the member's PIN at the till for a redemption that waits for it; one made by RedeemPoints is then captured
         too.
         Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
-        TERMINAL_SUSPENDED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
-        ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
+        TERMINAL_SUSPENDED, RATE_LIMITED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE,
+        ACCOUNT_FROZEN, ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -373,7 +381,7 @@ class RedemptionServiceServicer(object):
         """Lets the member confirm a redemption whose QR code, at the till or printed, they scanned; one made by RedeemPoints
         is then captured too.
         Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING,
-        REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
+        RATE_LIMITED, REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
         INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -382,7 +390,7 @@ class RedemptionServiceServicer(object):
 
     def IssueVoucher(self, request, context):
         """Sells a voucher 兑换码: the points are captured at once, the goods collected later.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MERCHANT_NOT_FOUND,
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_FOUND,
         MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
         VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
         LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.
@@ -549,6 +557,10 @@ class RedemptionService(object):
     it has none; the SHA-256, in lower-case hexadecimal, of the payment code, card number or voucher code in the
     request, without separators, empty when it has none; the timestamp; the nonce. Time and nonce are no part of what
     makes two calls the same: a repeated call is signed again, with its old request_id and another nonce.
+
+    Comparing or setting a PIN takes long, so few are done at a time. Whoever calls, or the end user that a service acts
+    for, has at most 4 under way: more are refused at once with RATE_LIMITED, as are all while too many wait. Nothing is
+    done then and no try counts: the call may be repeated with the same request_id.
     """
 
     @staticmethod

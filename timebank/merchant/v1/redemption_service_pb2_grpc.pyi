@@ -37,6 +37,10 @@ class RedemptionServiceStub:
     it has none; the SHA-256, in lower-case hexadecimal, of the payment code, card number or voucher code in the
     request, without separators, empty when it has none; the timestamp; the nonce. Time and nonce are no part of what
     makes two calls the same: a repeated call is signed again, with its old request_id and another nonce.
+
+    Comparing or setting a PIN takes long, so few are done at a time. Whoever calls, or the end user that a service acts
+    for, has at most 4 under way: more are refused at once with RATE_LIMITED, as are all while too many wait. Nothing is
+    done then and no try counts: the call may be repeated with the same request_id.
     """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
@@ -54,8 +58,8 @@ class RedemptionServiceStub:
     ]
     """Sets or changes a member's PIN. A wrong present PIN counts as a try. A repeated call gets the first answer, whatever
     PINs it brings.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
-    PIN_LOCKED, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, PIN_REQUIRED,
+    PIN_INVALID, PIN_LOCKED, SCOPE_MISSING.
     """
 
     ResetPin: grpc.UnaryUnaryMultiCallable[
@@ -64,7 +68,7 @@ class RedemptionServiceStub:
     ]
     """Replaces or removes a member's PIN without the present one, and unlocks it; for a member who forgot it. Officers
     for members of their units.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, SCOPE_MISSING.
     """
 
     IssueCard: grpc.UnaryUnaryMultiCallable[
@@ -127,8 +131,8 @@ class RedemptionServiceStub:
     """Takes the member's PIN at the till for a redemption that waits for it; one made by RedeemPoints is then captured
     too.
     Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
-    TERMINAL_SUSPENDED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
-    ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
+    TERMINAL_SUSPENDED, RATE_LIMITED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE,
+    ACCOUNT_FROZEN, ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
     """
 
     CaptureRedemption: grpc.UnaryUnaryMultiCallable[
@@ -230,7 +234,7 @@ class RedemptionServiceStub:
     """Lets the member confirm a redemption whose QR code, at the till or printed, they scanned; one made by RedeemPoints
     is then captured too.
     Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING,
-    REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
+    RATE_LIMITED, REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
     INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
@@ -239,7 +243,7 @@ class RedemptionServiceStub:
         timebank.merchant.v1.redemption_pb2.Voucher,
     ]
     """Sells a voucher 兑换码: the points are captured at once, the goods collected later.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MERCHANT_NOT_FOUND,
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_FOUND,
     MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
     VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
     LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.
@@ -282,6 +286,10 @@ class RedemptionServiceAsyncStub:
     it has none; the SHA-256, in lower-case hexadecimal, of the payment code, card number or voucher code in the
     request, without separators, empty when it has none; the timestamp; the nonce. Time and nonce are no part of what
     makes two calls the same: a repeated call is signed again, with its old request_id and another nonce.
+
+    Comparing or setting a PIN takes long, so few are done at a time. Whoever calls, or the end user that a service acts
+    for, has at most 4 under way: more are refused at once with RATE_LIMITED, as are all while too many wait. Nothing is
+    done then and no try counts: the call may be repeated with the same request_id.
     """
 
     IssuePaymentCode: grpc.aio.UnaryUnaryMultiCallable[
@@ -298,8 +306,8 @@ class RedemptionServiceAsyncStub:
     ]
     """Sets or changes a member's PIN. A wrong present PIN counts as a try. A repeated call gets the first answer, whatever
     PINs it brings.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
-    PIN_LOCKED, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, PIN_REQUIRED,
+    PIN_INVALID, PIN_LOCKED, SCOPE_MISSING.
     """
 
     ResetPin: grpc.aio.UnaryUnaryMultiCallable[
@@ -308,7 +316,7 @@ class RedemptionServiceAsyncStub:
     ]
     """Replaces or removes a member's PIN without the present one, and unlocks it; for a member who forgot it. Officers
     for members of their units.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, SCOPE_MISSING.
     """
 
     IssueCard: grpc.aio.UnaryUnaryMultiCallable[
@@ -371,8 +379,8 @@ class RedemptionServiceAsyncStub:
     """Takes the member's PIN at the till for a redemption that waits for it; one made by RedeemPoints is then captured
     too.
     Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
-    TERMINAL_SUSPENDED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
-    ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
+    TERMINAL_SUSPENDED, RATE_LIMITED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE,
+    ACCOUNT_FROZEN, ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
     """
 
     CaptureRedemption: grpc.aio.UnaryUnaryMultiCallable[
@@ -474,7 +482,7 @@ class RedemptionServiceAsyncStub:
     """Lets the member confirm a redemption whose QR code, at the till or printed, they scanned; one made by RedeemPoints
     is then captured too.
     Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING,
-    REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
+    RATE_LIMITED, REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
     INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
     """
 
@@ -483,7 +491,7 @@ class RedemptionServiceAsyncStub:
         timebank.merchant.v1.redemption_pb2.Voucher,
     ]
     """Sells a voucher 兑换码: the points are captured at once, the goods collected later.
-    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MERCHANT_NOT_FOUND,
+    Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_FOUND,
     MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
     VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
     LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.
@@ -526,6 +534,10 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
     it has none; the SHA-256, in lower-case hexadecimal, of the payment code, card number or voucher code in the
     request, without separators, empty when it has none; the timestamp; the nonce. Time and nonce are no part of what
     makes two calls the same: a repeated call is signed again, with its old request_id and another nonce.
+
+    Comparing or setting a PIN takes long, so few are done at a time. Whoever calls, or the end user that a service acts
+    for, has at most 4 under way: more are refused at once with RATE_LIMITED, as are all while too many wait. Nothing is
+    done then and no try counts: the call may be repeated with the same request_id.
     """
 
     @abc.abstractmethod
@@ -546,8 +558,8 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.PinStatus, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.PinStatus]]:
         """Sets or changes a member's PIN. A wrong present PIN counts as a try. A repeated call gets the first answer, whatever
         PINs it brings.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, PIN_REQUIRED, PIN_INVALID,
-        PIN_LOCKED, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, PIN_REQUIRED,
+        PIN_INVALID, PIN_LOCKED, SCOPE_MISSING.
         """
 
     @abc.abstractmethod
@@ -558,7 +570,7 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.PinStatus, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.PinStatus]]:
         """Replaces or removes a member's PIN without the present one, and unlocks it; for a member who forgot it. Officers
         for members of their units.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING.
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, SCOPE_MISSING.
         """
 
     @abc.abstractmethod
@@ -633,8 +645,8 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         """Takes the member's PIN at the till for a redemption that waits for it; one made by RedeemPoints is then captured
         too.
         Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, TERMINAL_NOT_FOUND, TERMINAL_SIGNATURE_INVALID, REQUEST_ID_REUSED,
-        TERMINAL_SUSPENDED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN,
-        ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
+        TERMINAL_SUSPENDED, RATE_LIMITED, REDEMPTION_STATE, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, INSUFFICIENT_BALANCE,
+        ACCOUNT_FROZEN, ACCOUNT_CLOSED, OUTCOME_UNKNOWN.
         """
 
     @abc.abstractmethod
@@ -756,7 +768,7 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         """Lets the member confirm a redemption whose QR code, at the till or printed, they scanned; one made by RedeemPoints
         is then captured too.
         Errors: VALIDATION_FAILED, REDEMPTION_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, SCOPE_MISSING,
-        REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
+        RATE_LIMITED, REDEMPTION_STATE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED, VELOCITY_LIMIT_EXCEEDED,
         INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED, LIMIT_EXCEEDED, OUTCOME_UNKNOWN.
         """
 
@@ -767,7 +779,7 @@ class RedemptionServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[timebank.merchant.v1.redemption_pb2.Voucher, collections.abc.Awaitable[timebank.merchant.v1.redemption_pb2.Voucher]]:
         """Sells a voucher 兑换码: the points are captured at once, the goods collected later.
-        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, MERCHANT_NOT_FOUND,
+        Errors: VALIDATION_FAILED, LEDGER_NOT_FOUND, REQUEST_ID_REUSED, MEMBER_NOT_FOUND, RATE_LIMITED, MERCHANT_NOT_FOUND,
         MERCHANT_NOT_ACTIVE, OFFER_NOT_FOUND, OFFER_NOT_ACTIVE, PRICE_CHANGED, PIN_REQUIRED, PIN_INVALID, PIN_LOCKED,
         VELOCITY_LIMIT_EXCEEDED, OUT_OF_STOCK, FUND_EXHAUSTED, INSUFFICIENT_BALANCE, ACCOUNT_FROZEN, ACCOUNT_CLOSED,
         LIMIT_EXCEEDED, SCOPE_MISSING, OUTCOME_UNKNOWN.

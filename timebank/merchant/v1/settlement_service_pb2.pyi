@@ -29,7 +29,7 @@ class CloseBatchRequest(google.protobuf.message.Message):
     request_id: builtins.str
     """UUID made by the caller; a repeated call with the same id gets the stored answer."""
     business_date: builtins.str
-    """Business day, YYYY-MM-DD; it is over."""
+    """Business day, YYYY-MM-DD; it is over, and the days before it are closed."""
     def __init__(
         self,
         *,

@@ -31,6 +31,8 @@ class SettlementServiceStub:
     ]
     """Closes a business day: settles it in the ledger and writes the file. The server does so at the cut-off by itself.
     A day that is closed already, with nothing late, answers with its last batch; late lines make the next sequence.
+    Days are closed in their order, from the merchant's first one on: a day is VALIDATION_FAILED while it is not over,
+    and while an earlier one is not closed, which the error names. Of a merchant that has left any day may be closed.
     Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, REQUEST_ID_REUSED, FUND_EXHAUSTED, OUTCOME_UNKNOWN.
     """
 
@@ -130,6 +132,8 @@ class SettlementServiceAsyncStub:
     ]
     """Closes a business day: settles it in the ledger and writes the file. The server does so at the cut-off by itself.
     A day that is closed already, with nothing late, answers with its last batch; late lines make the next sequence.
+    Days are closed in their order, from the merchant's first one on: a day is VALIDATION_FAILED while it is not over,
+    and while an earlier one is not closed, which the error names. Of a merchant that has left any day may be closed.
     Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, REQUEST_ID_REUSED, FUND_EXHAUSTED, OUTCOME_UNKNOWN.
     """
 
@@ -231,6 +235,8 @@ class SettlementServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[timebank.merchant.v1.settlement_pb2.SettlementBatch, collections.abc.Awaitable[timebank.merchant.v1.settlement_pb2.SettlementBatch]]:
         """Closes a business day: settles it in the ledger and writes the file. The server does so at the cut-off by itself.
         A day that is closed already, with nothing late, answers with its last batch; late lines make the next sequence.
+        Days are closed in their order, from the merchant's first one on: a day is VALIDATION_FAILED while it is not over,
+        and while an earlier one is not closed, which the error names. Of a merchant that has left any day may be closed.
         Errors: VALIDATION_FAILED, MERCHANT_NOT_FOUND, REQUEST_ID_REUSED, FUND_EXHAUSTED, OUTCOME_UNKNOWN.
         """
 
