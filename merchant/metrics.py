@@ -30,7 +30,7 @@ SECONDS_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5
 QUESTIONS_MAX = 200
 """Open questions that a sweep sees."""
 OTHER = "OTHER"
-"""Stands for a reason that this program does not know."""
+"""Stands for a reason that this program does not know, and for a fault that has none."""
 
 
 class Committed(NamedTuple):
@@ -212,6 +212,11 @@ class MerchantMetricFamilies:
         )
         self.batches_closed = counter("batches_closed", "Settlement batches that were closed")
         self.lines_settled = counter("lines_settled", "Lines of the batches that were closed")
+        self.closings_failed = counter(
+            "closings_failed",
+            "What a round of the closer could not close or finish, by cause",
+            ("ledger", "reason"),
+        )
         self.reconciliations = counter(
             "reconciliations",
             "Rows of journals and payout advices that were compared, by outcome",
@@ -225,3 +230,7 @@ class MerchantMetricFamilies:
     def count_refused_code(self, ledger_id: str, cause: str) -> None:
         """Counts a code or card that did not pay; the ledger is one that exists."""
         self.codes_refused.labels(ledger_id, cause).inc()
+
+    def count_failed_closing(self, ledger_id: str, reason: str) -> None:
+        """Counts what a round of the closer could not end; the ledger is one that exists."""
+        self.closings_failed.labels(ledger_id, reason).inc()

@@ -53,6 +53,8 @@ KINDS: dict[type, DocumentKind] = {
 Key = tuple[int, str]
 """Kind and id of a document."""
 UNSETTLED = "unsettled"
+RESOLVED = "resolved"
+"""Items that are resolved have a list of their own, so that who works them off reads open ones."""
 
 
 class Place(NamedTuple):
@@ -86,11 +88,20 @@ def place_of(document: Document) -> Place:
         return Place("", None if document.entry else document.created_us)
     if isinstance(document, Spending):
         return Place("", document.decided_us if document.paying else None)
-    if isinstance(document, Terminal | Offer | Item):
+    if isinstance(document, Item):
+        return Place(
+            items_of(document.item_id.partition("/")[0], resolved=bool(document.resolved_us))
+        )
+    if isinstance(document, Terminal | Offer):
         return Place(document[0].partition("/")[0])
     if isinstance(document, Code):
         return Place(document.member_id, document.issued_us + _CODE_KEPT_US)
     return Place("")
+
+
+def items_of(merchant_id: str, *, resolved: bool) -> str:
+    """Names the list of a merchant's items that are resolved, or of those that are open."""
+    return f"{merchant_id}/{RESOLVED}" if resolved else merchant_id
 
 
 _CODE_KEPT_US = 3_600_000_000

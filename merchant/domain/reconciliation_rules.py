@@ -5,7 +5,8 @@ Rules: everything but MATCHED is an item. Its id is made of what it says, so tha
 in again keeps items with their owners and their age; open items about the same days or batches that
 the comparison does not find any more are removed, and what was resolved stays resolved. Of the
 outcomes of a redemption that stands on both sides the first that fits is given: STATE_MISMATCH,
-AMOUNT_MISMATCH, LATE_OFFLINE, CUTOFF_SHIFT. Nothing was sold by a redemption that was voided,
+AMOUNT_MISMATCH, LATE_OFFLINE (the till sold while its line was down, and the ledger learned of it
+on a later business day), CUTOFF_SHIFT. Nothing was sold by a redemption that was voided,
 reversed, expired or declined, whichever of these each side says, and a journal may leave it out.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -25,6 +27,8 @@ from merchant.domain.states import DocumentKind, RedemptionState
 from merchant.domain.transactions import Transaction
 from timebank.errors import Reason, TimebankError
 from timebank.ids import ID_BYTES, id_from_bytes
+
+_ADVICES_INDEX = Batch._fields.index("advices")
 
 
 class Outcome(enum.StrEnum):
@@ -43,14 +47,13 @@ class Outcome(enum.StrEnum):
 
 
 class LedgerRow(NamedTuple):
-    """A redemption as the ledger knows it; `late_offline`: it was sent in after its day."""
+    """A redemption as the ledger knows it."""
 
     merchant_ref: str
     business_date: str
     state: RedemptionState
     captured: int
     refunded: int
-    late_offline: bool = False
 
 
 class Difference(NamedTuple):
@@ -76,11 +79,13 @@ class KeepJournal(NamedTuple):
 
 
 class TakeAdvice(NamedTuple):
-    """An advice, the batches it is compared with, and the open items about these."""
+    """An advice, by batch what it says of each, the batches it is compared with, and the open items
+    about these.
+    """
 
     rows: Rows
-    paid: tuple[AdviceRow, ...]
-    batch_ids: tuple[str, ...]
+    paid: Mapping[str, Sequence[AdviceRow]]
+    batches: tuple[Key, ...]
     old_items: tuple[str, ...]
 
 
@@ -115,9 +120,7 @@ def compare_journal(
             continue
         differences.append(_difference(outcome, known, row, place))
     differences.extend(
-        _difference(
-            Outcome.LATE_OFFLINE if known.late_offline else Outcome.MISSING_AT_MERCHANT, known, None
-        )
+        _difference(Outcome.MISSING_AT_MERCHANT, known, None)
         for known in ledger.values()
         if known.merchant_ref not in seen and known.captured and known.state not in RELEASED
     )
@@ -127,8 +130,8 @@ def compare_journal(
 
 def outcome_of(known: LedgerRow | None, row: JournalRow) -> Outcome:
     """Says how a redemption and the first row of its reference agree."""
-    sold = row.captured and row.state not in RELEASED
     if known is None:
+        sold = row.captured and row.state not in RELEASED
         return Outcome.MISSING_IN_LEDGER if sold else Outcome.MATCHED
     if known.state in RELEASED and row.state in RELEASED:
         return Outcome.MATCHED
@@ -136,9 +139,10 @@ def outcome_of(known: LedgerRow | None, row: JournalRow) -> Outcome:
         return Outcome.STATE_MISMATCH
     if (known.captured, known.refunded) != (row.captured, row.refunded):
         return Outcome.AMOUNT_MISMATCH
-    if known.late_offline:
-        return Outcome.LATE_OFFLINE
-    return Outcome.CUTOFF_SHIFT if known.business_date != row.business_date else Outcome.MATCHED
+    if known.business_date == row.business_date:
+        return Outcome.MATCHED
+    late = row.offline and known.business_date > row.business_date
+    return Outcome.LATE_OFFLINE if late else Outcome.CUTOFF_SHIFT
 
 
 def _difference(
@@ -171,51 +175,56 @@ def take_advice(transaction: Transaction, command: TakeAdvice) -> Comparison:
     What was paid for a batch on a day is replaced by what a later advice says of that day. A row
     about a batch that is not closed does not count.
     """
-    transaction.want(*((DocumentKind.BATCH, batch_id) for batch_id in command.batch_ids))
-    batches = {}
-    for batch_id in command.batch_ids:
+    transaction.want(*command.batches)
+    advised: list[tuple[Batch, Sequence[AdviceRow]]] = []
+    found, unknown, matched = [], dict(command.paid), 0
+    for _, batch_id in command.batches:
         batch = transaction.find(Batch, batch_id)
-        if batch is not None and batch.state in SETTLED:
-            batches[batch_id] = batch
-    rows = command.rows
-    paid: dict[str, list[AdviceRow]] = {}
-    for row in command.paid:
-        if row.batch_id in batches:
-            paid.setdefault(row.batch_id, []).append(row)
-        else:
-            rows = reject(rows, row.row, f"batch: expected a closed batch, got {row.batch_id}")
-    advices = {
-        batch_id: _advised(batches[batch_id].advices, said) for batch_id, said in paid.items()
-    }
-    found, matched = [], 0
-    for batch_id, batch in batches.items():
-        outcome, paid_fen = compare_batch(batch, advices.get(batch_id, batch.advices))
+        if batch is None or batch.state not in SETTLED:
+            continue
+        said = unknown.pop(batch_id, ())
+        if said:
+            advised.append((batch, said))
+        outcome, paid_fen = compare_batch(batch, _paid(batch.advices, said))
         if outcome is Outcome.MATCHED:
             matched += 1
         else:
             found.append(_batch_item(batch, outcome, paid_fen, transaction.now_us))
     open_count = _replace(transaction, command.old_items, found)
     # After what may begin the rule anew, so that very many batches are written down once.
-    for batch_id, advised in advices.items():
-        transaction.put(batches[batch_id]._replace(advices=advised))
+    for batch, said in advised:
+        transaction.put(_with_advices(batch, _advised(batch.advices, said)))
+    rows = _without(command.rows, itertools.chain.from_iterable(unknown.values()))
     return _comparison(transaction, rows, matched, open_count)
 
 
-def compare_batch(batch: Batch, advices: Iterable[Advice]) -> tuple[Outcome, int]:
+def _without(rows: Rows, unknown: Iterable[AdviceRow]) -> Rows:
+    """Rejects rows about batches that are not closed."""
+    for row in unknown:
+        rows = reject(rows, row.row, f"batch: expected a closed batch, got {row.batch_id}")
+    return rows
+
+
+def _with_advices(batch: Batch, advices: tuple[Advice, ...]) -> Batch:
+    """Gives a batch with other advices; with so many fields, and batches, `_replace` is slow."""
+    return Batch._make((*batch[:_ADVICES_INDEX], advices, *batch[_ADVICES_INDEX + 1 :]))
+
+
+def compare_batch(batch: Batch, paid: Sequence[Advice | AdviceRow]) -> tuple[Outcome, int]:
     """Compares a batch with what the bank says it paid; gives the outcome and those fen.
 
     What came back is negative; a batch with a net below zero is owed nothing.
     """
-    paid_fen = sum(advice.paid_fen for advice in advices)
+    paid_fen = paid[0].paid_fen if len(paid) == 1 else sum(advice.paid_fen for advice in paid)
     return outcome_of_payment(batch.net_fen, paid_fen), paid_fen
 
 
 def outcome_of_payment(net_fen: int, paid_fen: int) -> Outcome:
     """Says whether a batch was paid what it is owed."""
-    difference_fen = paid_fen - max(net_fen, 0)
-    if difference_fen < 0:
-        return Outcome.UNPAID
-    return Outcome.OVERPAID if difference_fen else Outcome.MATCHED
+    owed_fen = net_fen if net_fen > 0 else 0
+    if paid_fen == owed_fen:
+        return Outcome.MATCHED
+    return Outcome.UNPAID if paid_fen < owed_fen else Outcome.OVERPAID
 
 
 def resolve_item(transaction: Transaction, command: ResolveItem) -> Item:
@@ -256,11 +265,18 @@ def keys_of(command: KeepJournal | TakeAdvice) -> tuple[Key, ...]:
     """Names the documents that a command is sure to ask for."""
     old = tuple((DocumentKind.ITEM, item_id) for item_id in command.old_items)
     if isinstance(command, TakeAdvice):
-        return (*old, *((DocumentKind.BATCH, batch_id) for batch_id in command.batch_ids))
+        return (*old, *command.batches)
     return old
 
 
-def _advised(before: tuple[Advice, ...], said: list[AdviceRow]) -> tuple[Advice, ...]:
+def _paid(before: tuple[Advice, ...], said: Sequence[AdviceRow]) -> Sequence[Advice | AdviceRow]:
+    """Gives what was paid for a batch by day; a first row says it as it stands."""
+    if not said:
+        return before
+    return _advised(before, said) if before or len(said) > 1 else said
+
+
+def _advised(before: tuple[Advice, ...], said: Sequence[AdviceRow]) -> tuple[Advice, ...]:
     if not before and len(said) == 1:
         return (Advice(said[0].paid_date, said[0].paid_fen),)
     by_date = {advice.paid_date: advice for advice in before}

@@ -27,16 +27,18 @@ BAD_ROWS_MAX = 100
 FEN_MAX = 10**15
 _HEADING_ROWS = 1
 _JOURNAL = ("merchant_ref", "business_date", "state", "captured_amount", "refunded_amount")
+_JOURNAL_OPTIONAL = ("offline",)
+_YES_OR_NO = {"": False, "0": False, "false": False, "1": True, "true": True}
 _ADVICE = ("batch", "paid_fen", "paid_date")
-_INTEGER = re.compile("-?[0-9]{1,18}")
-_BATCH = re.compile(
-    "ledgers/([a-z][a-z0-9-]{1,39})/merchants/([a-z0-9-]{1,64})/batches/([a-z0-9-]{1,64})"
-)
+_INTEGER_DIGITS_MAX = 18
+_STATES = dict(RedemptionState.__members__)
 _Row = TypeVar("_Row")
 
 
 class JournalRow(NamedTuple):
-    """What a merchant says of one redemption; amounts are points or minutes."""
+    """What a merchant says of one redemption; amounts are points or minutes. `offline`: it was sold
+    while the till's line was down.
+    """
 
     row: int
     merchant_ref: str
@@ -44,6 +46,7 @@ class JournalRow(NamedTuple):
     state: RedemptionState
     captured: int
     refunded: int
+    offline: bool = False
 
 
 class AdviceRow(NamedTuple):
@@ -71,23 +74,25 @@ def parse_journal(data: bytes, *, first_date: str, last_date: str) -> tuple[list
     """
     earliest, latest = neighbours(first_date)[0], neighbours(last_date)[1]
 
-    def parse(number: int, cells: dict[str, str]) -> JournalRow:
-        ref = cells["merchant_ref"]
+    def parse(number: int, cells: list[str]) -> JournalRow:
+        ref, day, said, captured_cell, refunded_cell, *more = cells
         if not ref:
             raise _Problem("merchant_ref: expected text, got nothing")
         check_text("merchant_ref", ref)
-        date = _date("business_date", cells["business_date"])
+        date = _date("business_date", day)
         if not earliest <= date <= latest:
             raise _Problem(f"business_date: expected {first_date} to {last_date}, got {date}")
-        state = RedemptionState.__members__.get(cells["state"])
+        state = _STATES.get(said)
         if state is None:
-            expected = ", ".join(RedemptionState.__members__)
-            raise _Problem(f"state: expected one of {expected}, got {cells['state'][:40]!r}")
-        captured = _integer("captured_amount", cells["captured_amount"], 0, POINTS_MAX)
-        refunded = _integer("refunded_amount", cells["refunded_amount"], 0, captured)
-        return JournalRow(number, ref, date, state, captured, refunded)
+            raise _Problem(f"state: expected one of {', '.join(_STATES)}, got {said[:40]!r}")
+        captured = _integer("captured_amount", captured_cell, 0, POINTS_MAX)
+        refunded = _integer("refunded_amount", refunded_cell, 0, captured)
+        offline = _YES_OR_NO.get(more[0].lower()) if more else False
+        if offline is None:
+            raise _Problem(f"offline: expected true or false, got {more[0][:40]!r}")
+        return JournalRow(number, ref, date, state, captured, refunded, offline)
 
-    return _parse(data, _JOURNAL, parse)
+    return _parse(data, _JOURNAL, parse, optional=_JOURNAL_OPTIONAL)
 
 
 def parse_advice(data: bytes, *, ledger_id: str) -> tuple[list[AdviceRow], Rows]:
@@ -95,15 +100,17 @@ def parse_advice(data: bytes, *, ledger_id: str) -> tuple[list[AdviceRow], Rows]
 
     Raises BATCH_TOO_LARGE, VALIDATION_FAILED for a file that is no such table.
     """
+    ledger = f"ledgers/{re.escape(ledger_id)}"
+    batch = re.compile(f"{ledger}/merchants/([a-z0-9-]{{1,64}})/batches/([a-z0-9-]{{1,64}})")
 
-    def parse(number: int, cells: dict[str, str]) -> AdviceRow:
-        name = _BATCH.fullmatch(cells["batch"])
-        if name is None or name[1] != ledger_id:
+    def parse(number: int, cells: list[str]) -> AdviceRow:
+        name = batch.fullmatch(cells[0])
+        if name is None:
             expected = f"expected the resource name of a batch of ledger {ledger_id}"
-            raise _Problem(f"batch: {expected}, got {cells['batch'][:120]!r}")
-        paid_fen = _integer("paid_fen", cells["paid_fen"], -FEN_MAX, FEN_MAX)
-        paid_date = _date("paid_date", cells["paid_date"])
-        return AdviceRow(number, f"{name[2]}/{name[3]}", paid_fen, paid_date)
+            raise _Problem(f"batch: {expected}, got {cells[0][:120]!r}")
+        paid_fen = _integer("paid_fen", cells[1], -FEN_MAX, FEN_MAX)
+        paid_date = _date("paid_date", cells[2])
+        return AdviceRow(number, "/".join(name.groups()), paid_fen, paid_date)
 
     return _parse(data, _ADVICE, parse)
 
@@ -113,31 +120,34 @@ class _Problem(ValueError):
 
 
 def _parse(
-    data: bytes, columns: tuple[str, ...], parse: Callable[[int, dict[str, str]], _Row]
+    data: bytes,
+    columns: tuple[str, ...],
+    parse: Callable[[int, list[str]], _Row],
+    *,
+    optional: tuple[str, ...] = (),
 ) -> tuple[list[_Row], Rows]:
     if len(data) > CONTENT_BYTES_MAX:
         raise _too_large(f"expected at most {CONTENT_BYTES_MAX} bytes, got {len(data)}")
-    table = read_table(data, {name: name for name in columns}, required=columns)
+    table = read_table(data, {name: name for name in columns + optional}, required=columns)
+    cells_of = table.cells_of([*columns, *(name for name in optional if name in table.columns)])
     rows: list[_Row] = []
     bad: list[BadRow] = []
     count = rejected = 0
-    for record in table.records():
+    for number, cells, problem in table.records():
         count += 1
         if count > ROWS_MAX:
             raise _too_large(f"expected at most {ROWS_MAX} rows, got more")
-        number, problem = record.number - _HEADING_ROWS, record.problem
         if not problem:
-            cells = {name: table.cell(record.cells, name) for name in columns}
             try:
-                rows.append(parse(number, cells))
+                rows.append(parse(number - _HEADING_ROWS, cells_of(cells)))
+                continue
             except _Problem as error:
                 problem = str(error)
             except TimebankError as error:
                 problem = error.message
-        if problem:
-            rejected += 1
-            if len(bad) < BAD_ROWS_MAX:
-                bad.append(BadRow(number, problem))
+        rejected += 1
+        if len(bad) < BAD_ROWS_MAX:
+            bad.append(BadRow(number - _HEADING_ROWS, problem))
     return rows, Rows(count, rejected, tuple(bad))
 
 
@@ -154,8 +164,11 @@ def _date(field: str, cell: str) -> str:
 
 
 def _integer(field: str, cell: str, lowest: int, highest: int) -> int:
-    if _INTEGER.fullmatch(cell) and lowest <= (number := int(cell)) <= highest:
-        return number
+    digits = cell.removeprefix("-")
+    if digits.isdigit() and digits.isascii() and len(digits) <= _INTEGER_DIGITS_MAX:
+        number = int(cell)
+        if lowest <= number <= highest:
+            return number
     raise _Problem(f"{field}: expected an integer {lowest} to {highest}, got {cell[:40]!r}")
 
 

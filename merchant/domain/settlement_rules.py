@@ -6,13 +6,14 @@ known, and what budgets have spent is what was paid (see merchant.domain.budget_
 the bank has paid it. A state never moves back, and a step that was done already changes nothing, so
 that whoever finds a batch half-way, after a crash or in another process, just goes on. Refuses:
 asking the ledger, and the bytes of files.
-Rules: a merchant has one batch under way at a time, because each file names the one before. A batch
-has one rate: lines of another rate make the next sequence. Lines of earlier days that come late
-keep their date. A batch whose points are not more than zero settles nothing: what the merchant owes
-is one CARRIED line, which the next batch with lines takes at its own rate. Refunds of later days
-are taken too when they alone would bring the merchant's points below what it may owe. Lines in
-minutes of TIME join whatever the rate: TIME is never turned into money, so they are listed and
-summed apart, come to no fen, and stay on the merchant's TIME account.
+Rules: a merchant has one batch under way at a time, because each file names the one before, and its
+days follow each other (see closing_dates.py). A batch has one rate: lines of another rate make the
+next sequence. Lines of earlier days that come late keep their date. A batch whose points are not
+more than zero settles nothing: what the merchant owes is one CARRIED line, which the next batch
+with lines takes at its own rate. Refunds of later days are taken too when they alone would bring
+the merchant's points below what it may owe. Lines in minutes of TIME join whatever the rate: TIME
+is never turned into money, so they are listed and summed apart, come to no fen, and stay on the
+merchant's TIME account.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ import enum
 from typing import NamedTuple
 
 from merchant.domain.budget_adjustments import BudgetShare, adjust_budgets, debtor_of
-from merchant.domain.business_days import business_day
-from merchant.domain.calendars import calendar_of_merchant
+from merchant.domain.closing_dates import check_in_turn, check_over
 from merchant.domain.documents import Batch, Line, Merchant
 from merchant.domain.remainder_counts import count_remainders
 from merchant.domain.remainders import fen_of_points
@@ -94,14 +94,14 @@ def open_batch(transaction: Transaction, command: OpenBatch) -> Batch:
     """Begins a batch of a day that is over; a day that is closed and has nothing late gives its
     last batch.
 
-    Raises MERCHANT_NOT_FOUND, VALIDATION_FAILED, OUTCOME_UNKNOWN while another one is under way.
+    Raises MERCHANT_NOT_FOUND, VALIDATION_FAILED for a day that is not over, OUTCOME_UNKNOWN while
+    another one is under way, VALIDATION_FAILED while an earlier day is not closed.
     """
     merchant = find_merchant(transaction, command.merchant_id)
-    day = business_day(command.business_date, calendar_of_merchant(merchant, command.zone))
-    if day.end_us > transaction.now_us:
-        raise _day_not_over(command.business_date)
+    check_over(merchant, command.business_date, command.zone, transaction.now_us)
     if merchant.open_batch or merchant.batches != command.batches_seen:
         raise _under_way(command.merchant_id)
+    check_in_turn(merchant, command.business_date, command.zone)
     if command.rate is None and command.sequence > 1:
         before = batch_id_of(command.merchant_id, command.business_date, command.sequence - 1)
         return find_batch(transaction, before)
@@ -331,16 +331,6 @@ def _batch_state(batch: Batch, advice: str) -> TimebankError:
         f"batch {batch.batch_id} is {batch.state}: {advice}",
         batch=batch.batch_id,
         state=batch.state,
-    )
-
-
-def _day_not_over(business_date: str) -> TimebankError:
-    text = f"expected a business day that is over, got {business_date}: close it after its cut-off"
-    return TimebankError(
-        Reason.VALIDATION_FAILED,
-        f"business_date: {text}",
-        violations=[("business_date", text)],
-        field="business_date",
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from timebank.errors import Reason, TimebankError
@@ -24,6 +24,8 @@ LINES_MAX = 2 * ROWS_MAX
 """Most lines of text: blank ones, and those within quotes, count here but not as rows."""
 LINE_BYTES_MAX = 20_000
 """Longest line; of a record in quotes that spans several, the most characters."""
+_LINE_CHARACTERS_SURE = LINE_BYTES_MAX // 4
+"""A line of so many characters is not too long, whatever they are."""
 RECORD_LINES_MAX = 5
 """Most lines that one record in quotes may span."""
 CELL_CHARACTERS_MAX = 200
@@ -35,12 +37,8 @@ _OPEN_QUOTE = "unexpected end of data"
 _NO_TEXT = f"expected at most {LINE_BYTES_MAX} bytes of UTF-8 or GB18030, got other bytes or more"
 
 
-class Record(NamedTuple):
-    """One record by its number; `problem` says why a broken one has no cells."""
-
-    number: int
-    cells: list[str]
-    problem: str = ""
+Record = tuple[int, list[str], str]
+"""The number of a record, its cells, and why a broken one has none: very many are made."""
 
 
 class Table:
@@ -54,15 +52,20 @@ class Table:
         self._lines = lines
         self._start = start
 
-    def require_any(self, *names: str) -> None:
-        """Raises VALIDATION_FAILED unless one of the columns is there."""
-        if not any(name in self.columns for name in names):
-            raise _refusal("header", f"expected a column {' or '.join(names)}, got none")
+    def cells_of(self, names: Sequence[str]) -> Callable[[list[str]], list[str]]:
+        """Makes what takes the cells of columns that the heading has out of a record, without space
+        around them; a cell that a record lacks is empty.
+        """
+        indexes = [self.columns[name] for name in names]
+        last = max(indexes)
 
-    def cell(self, cells: list[str], name: str) -> str:
-        """Gives a cell without space around it; empty when the column or the cell is missing."""
-        index = self.columns.get(name, len(cells))
-        return cells[index].strip() if index < len(cells) else ""
+        def cells_of(cells: list[str]) -> list[str]:
+            count = len(cells)
+            if last < count:
+                return [cells[index].strip() for index in indexes]
+            return [cells[index].strip() if index < count else "" for index in indexes]
+
+        return cells_of
 
     def records(self) -> Iterator[Record]:
         """Gives the records after the heading but blank ones.
@@ -70,15 +73,23 @@ class Table:
         Raises VALIDATION_FAILED when there are more than 200,000.
         """
         used = tuple(self.columns.values())
-        count = 0
-        for number, record in enumerate(_split(self._lines, self._start), start=self._number + 1):
-            if not record.problem and not any(record.cells):
+        lines, at, number, count = self._lines, self._start, self._number, 0
+        while at < len(lines):
+            line, line_count, problem = lines[at], 1, ""
+            if line is None or '"' in line:
+                cells, line_count, problem = _record_at(lines, at)
+                problem = problem or _cell_problem(cells, used)
+            else:
+                cells = line.split(",")
+                if len(line) > CELL_CHARACTERS_MAX:
+                    problem = _cell_problem(cells, used)
+            at, number = at + line_count, number + 1
+            if not problem and not any(cells):
                 continue
             count += 1
             if count > ROWS_MAX:
                 raise _refusal("file", f"expected at most {ROWS_MAX} rows, got more")
-            problem = record.problem or _cell_problem(record.cells, used)
-            yield Record(number, [] if problem else record.cells, problem)
+            yield number, [] if problem else cells, problem
 
 
 def read_table(data: bytes, names: Mapping[str, str], *, required: Sequence[str]) -> Table:
@@ -114,8 +125,21 @@ def _decode(data: bytes) -> list[str | None]:
     line_count = data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
     if line_count > LINES_MAX:
         raise _refusal("file", f"expected at most {LINES_MAX} lines, got {line_count}")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return _decode_by_line(data)
+    lines: list[str | None] = [*text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    if any(len(line or "") > _LINE_CHARACTERS_SURE for line in lines):
+        return _decode_by_line(data)
+    return lines
+
+
+def _decode_by_line(data: bytes) -> list[str | None]:
+    """Makes lines of a file of which not all is sound UTF-8, or that has long lines."""
     # No letter of either encoding holds the byte of a line end.
-    cut = _LINE_END.split(data.removeprefix(codecs.BOM_UTF8))
+    cut = _LINE_END.split(data)
     lines = [_decode_line(line, "utf-8") for line in cut]
     broken = lines.count(None)
     if broken and broken > sum(line is not None and not line.isascii() for line in lines):

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from merchant.domain.states import DocumentKind, RedemptionState
-from merchant.store import schema
 from merchant.store.bodies import fields_from_body
 from merchant.store.documents import listed_under
-from timebank.database import reading
+from timebank.database.statements import Plan, Read
 
 _KIND = DocumentKind.REDEMPTION
+_AFTER = """SELECT d.sequence, d.body FROM k CROSS JOIN merchant_documents d
+WHERE d.ledger_no = :ledger AND d.parent = k.k0 AND d.sequence > k.k1
+ORDER BY d.sequence LIMIT {limit}"""
+_LAST = """SELECT d.sequence FROM k CROSS JOIN merchant_documents d
+WHERE d.ledger_no = :ledger AND d.parent = k.k0 ORDER BY d.sequence DESC LIMIT 1"""
 _STATES = {state.value: state for state in RedemptionState}
+_DATE_MARK = b'"business_date":"'
+"""What a business date stands behind in a body; in text of a body its quotes would be escaped."""
+_DATE_BYTES = 10
 
 
 class Sale(NamedTuple):
@@ -30,35 +34,36 @@ class Sale(NamedTuple):
     business_date: str
 
 
-async def list_sales(
-    reader: AsyncEngine, ledger_no: int, merchant_id: str, *, after: int, limit: int
-) -> list[Sale]:
-    """Lists a merchant's redemptions after a sequence, oldest first."""
-    table = schema.documents
-    query = (
-        select(table.c.sequence, table.c.body)
-        .where(
-            table.c.ledger_no == ledger_no,
-            table.c.parent == listed_under(_KIND, merchant_id),
-            table.c.sequence > after,
-        )
-        .order_by(table.c.sequence)
-        .limit(limit)
-    )
-    async with reading(reader) as connection:
-        rows = (await connection.execute(query)).all()
-    return [_sale(*row) for row in rows]
+class SalesPage(NamedTuple):
+    """Redemptions, and the sequence that the next page begins after; None: there are no more."""
+
+    sales: list[Sale]
+    last_sequence: int | None
 
 
-async def last_sale_sequence(reader: AsyncEngine, ledger_no: int, merchant_id: str) -> int:
+def sales_after(
+    merchant_id: str, after: int, *, limit: int, first_date: str = ""
+) -> Plan[SalesPage]:
+    """Gives a merchant's redemptions after a sequence, oldest first, but those that were captured
+    before a business date: these are not even read.
+    """
+    keys = [(listed_under(_KIND, merchant_id), after)]
+    rows = yield Read(_AFTER.format(limit=limit), ("text", "int64"), keys)
+    first = first_date.encode()
+    sales = [_sale(sequence, body) for sequence, body in rows if not _is_before(body, first)]
+    return SalesPage(sales, rows[-1][0] if rows else None)
+
+
+def last_sale_sequence(merchant_id: str) -> Plan[int]:
     """Gives the sequence of a merchant's newest redemption, -1 when there is none."""
-    table = schema.documents
-    query = select(func.max(table.c.sequence)).where(
-        table.c.ledger_no == ledger_no, table.c.parent == listed_under(_KIND, merchant_id)
-    )
-    async with reading(reader) as connection:
-        newest: int | None = (await connection.execute(query)).scalar_one_or_none()
-    return -1 if newest is None else newest
+    rows = yield Read(_LAST, ("text",), [(listed_under(_KIND, merchant_id),)])
+    return rows[0][0] if rows else -1
+
+
+def _is_before(body: bytes, first_date: bytes) -> bool:
+    """Says whether a redemption has a business date before one."""
+    at = body.find(_DATE_MARK) + len(_DATE_MARK)
+    return at >= len(_DATE_MARK) and body[at : at + _DATE_BYTES] < first_date
 
 
 def _sale(sequence: int, body: bytes) -> Sale:

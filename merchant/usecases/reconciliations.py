@@ -27,11 +27,16 @@ from merchant.domain.reconciliation_rules import (
     resolve_item,
     take_advice,
 )
-from merchant.domain.reconciliation_tables import JournalRow, parse_advice, parse_journal
+from merchant.domain.reconciliation_tables import (
+    AdviceRow,
+    JournalRow,
+    parse_advice,
+    parse_journal,
+)
 from merchant.domain.settlement_rules import no_merchant
 from merchant.domain.states import DocumentKind
-from merchant.store.catalogue import list_by_id
 from merchant.usecases.look_ups import find_all, merchant_ids
+from merchant.usecases.open_items import open_items
 from merchant.usecases.programmes import Programme, Programmes, carry_out
 from merchant.usecases.recent_batches import recent_batches
 from merchant.usecases.redemptions import redemption_id_of
@@ -39,7 +44,6 @@ from merchant.usecases.sold_days import Days, ledger_row, sold_in
 from timebank.auth import Call
 
 K = DocumentKind
-PAGE_ROWS = 1_000
 ADVICE_US = 92 * 86_400_000_000
 """Batches that were closed earlier are compared only when an advice names them."""
 
@@ -82,7 +86,7 @@ class Reconciliations:
         refs = frozenset(entry.merchant_ref for entry in entries)
         old = [
             item.item_id
-            for item in await self._items(programme, merchant_id)
+            for item in await open_items(self._programmes, programme, [merchant_id])
             if is_about(item, days.first, days.last, refs)
         ]
         command = KeepJournal(merchant_id, rows, matched, tuple(differences), tuple(old))
@@ -121,18 +125,22 @@ class Reconciliations:
         VALIDATION_FAILED.
         """
         parse = functools.partial(parse_advice, ledger_id=programme.ledger_id)
-        paid, rows = await asyncio.to_thread(parse, content)
-        batch_ids = dict.fromkeys(row.batch_id for row in paid)
+        said, rows = await asyncio.to_thread(parse, content)
+        paid: dict[str, list[AdviceRow]] = {}
+        for row in said:
+            paid.setdefault(row.batch_id, []).append(row)
         since_us = self._programmes.clock.now_us() - ADVICE_US
         merchants = await self.merchant_ids(programme)
         recent = await recent_batches(self._programmes, programme, merchants, since_us)
-        batch_ids |= dict.fromkeys(recent)
+        batch_ids = dict.fromkeys((*paid, *recent))
+        concerned = list(dict.fromkeys(batch_id.partition("/")[0] for batch_id in batch_ids))
         old = [
             item.item_id
-            for item in await self._all_items(programme)
-            if item.batch in batch_ids and not item.resolved_us
+            for item in await open_items(self._programmes, programme, concerned)
+            if item.batch in batch_ids
         ]
-        command = TakeAdvice(rows, tuple(paid), tuple(batch_ids), tuple(old))
+        batches = tuple((K.BATCH, batch_id) for batch_id in batch_ids)
+        command = TakeAdvice(rows, paid, batches, tuple(old))
         answer = await carry_out(
             programme,
             functools.partial(take_advice, command=command),
@@ -161,27 +169,6 @@ class Reconciliations:
     async def merchant_ids(self, programme: Programme) -> list[str]:
         """Names all merchants."""
         return await merchant_ids(self._programmes, programme)
-
-    async def _items(self, programme: Programme, merchant_id: str) -> list[Item]:
-        found: list[Item] = []
-        after = -1
-        while rows := await self._programmes.listed(
-            programme, K.ITEM, merchant_id, after=after, limit=PAGE_ROWS
-        ):
-            found += [cast("Item", document) for _, document in rows]
-            after = rows[-1][0]
-        return found
-
-    async def _all_items(self, programme: Programme) -> list[Item]:
-        """Reads the items of all merchants."""
-        reader, found = self._programmes.databases.reader, list[Item]()
-        after = ""
-        while rows := await list_by_id(
-            reader, programme.ledger_no, K.ITEM, parent=None, after=after, limit=PAGE_ROWS
-        ):
-            found += cast("list[Item]", rows)
-            after = found[-1].item_id
-        return found
 
     async def _merchant(self, programme: Programme, merchant_id: str) -> Merchant:
         found = await self._programmes.find(programme, K.MERCHANT, merchant_id)

@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 from merchant.domain.business_days import business_day, business_day_of
 from merchant.domain.calendars import calendar_of_merchant
 from merchant.domain.documents import Batch, Document, Item, Merchant, Redemption
+from merchant.domain.places import items_of
 from merchant.domain.states import DocumentKind
 from merchant.money_client import Money, Movement
 from merchant.usecases.programmes import Programme, Programmes
@@ -88,12 +89,12 @@ class SettlementLists:
             return (
                 wanted.kind in ("", item.outcome)
                 and wanted.owner in ("", item.owner)
-                and wanted.resolved == bool(item.resolved_us)
                 and _is_within(item.business_date, wanted)
             )
 
+        lists = [items_of(merchant_id, resolved=wanted.resolved) for merchant_id in merchant_ids]
         rows = await self._merged(
-            programme, K.ITEM, merchant_ids, fits, after=after, newest_first=False, size=size
+            programme, K.ITEM, lists, fits, after=after, newest_first=False, size=size
         )
         return cast("list[tuple[int, Item]]", rows)
 
@@ -101,20 +102,20 @@ class SettlementLists:
         self,
         programme: Programme,
         kind: DocumentKind,
-        merchant_ids: Sequence[str],
+        lists: Sequence[str],
         fits: Callable[[Document], bool],
         *,
         after: int,
         newest_first: bool,
         size: int,
     ) -> list[Row]:
-        """Merges the lists of merchants by their sequences, which are those of the programme."""
+        """Merges lists of merchants by their sequences, which are those of the programme."""
         found: list[Row] = []
-        for merchant_id in merchant_ids:
+        for parent in lists:
             found += await self._fitting(
                 programme,
                 kind,
-                merchant_id,
+                parent,
                 fits,
                 after=after,
                 newest_first=newest_first,
@@ -128,7 +129,7 @@ class SettlementLists:
         self,
         programme: Programme,
         kind: DocumentKind,
-        merchant_id: str,
+        parent: str,
         fits: Callable[[Document], bool],
         *,
         after: int,
@@ -138,7 +139,7 @@ class SettlementLists:
         found: list[Row] = []
         while len(found) <= size:
             rows = await self._programmes.listed(
-                *(programme, kind, merchant_id),
+                *(programme, kind, parent),
                 after=after,
                 newest_first=newest_first,
                 limit=size + 1,

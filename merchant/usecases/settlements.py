@@ -16,8 +16,7 @@ import asyncio
 import functools
 from typing import NamedTuple, cast
 
-from merchant.domain.business_days import business_day_of, neighbours
-from merchant.domain.calendars import calendar_of_merchant
+from merchant.domain.closing_dates import first_open_date, last_over_date
 from merchant.domain.documents import Batch, Merchant, Redemption
 from merchant.domain.redemption_effects import LIVE
 from merchant.domain.settlement_rules import (
@@ -236,20 +235,29 @@ class Settlements:
         return await self.merchant(programme, merchant_id)
 
     async def close_due(self, programme: Programme, merchant: Merchant, days_max: int) -> int:
-        """Finishes a batch under way and closes the days that are over, at most so many; gives how
+        """Finishes a batch under way and closes the days that are due, at most so many; gives how
         many it closed.
         """
+        merchant_id, closed = merchant.merchant_id, 0
         if merchant.open_batch:
-            await asyncio.shield(self._resume(programme, merchant.merchant_id))
-        calendar = calendar_of_merchant(merchant, programme.zone)
-        today = business_day_of(self._programmes.clock.now_us(), calendar).date
-        made = business_day_of(merchant.created_us, calendar).date
-        last = merchant.last_closed_date
-        day, closed = neighbours(last)[1] if last else made, 0
-        while day < today and closed < days_max and merchant.state is not MerchantState.LEFT:
-            await self.close(programme, merchant.merchant_id, day)
-            day, closed = neighbours(day)[1], closed + 1
+            await asyncio.shield(self._resume(programme, merchant_id))
+            merchant = await self.merchant(programme, merchant_id)
+        while closed < days_max and (date := await self._due_date(programme, merchant)):
+            await self.close(programme, merchant_id, date)
+            merchant = await self.merchant(programme, merchant_id)
+            closed += 1
         return closed
+
+    async def _due_date(self, programme: Programme, merchant: Merchant) -> str:
+        """Gives the business date that is to be closed next; empty: none is due yet. A merchant
+        that has left has one as long as something is unsettled.
+        """
+        over = last_over_date(merchant, programme.zone, self._programmes.clock.now_us())
+        if merchant.state is MerchantState.LEFT:
+            rate = await self._lines.rate_of_next(programme, merchant.merchant_id, over)
+            return "" if rate is None else over
+        due = first_open_date(merchant, programme.zone)
+        return due if due <= over else ""
 
     async def _resume(self, programme: Programme, merchant_id: str) -> None:
         lock = self._closing.setdefault((programme.ledger_no, merchant_id), asyncio.Lock())

@@ -6,17 +6,19 @@ halving, and only their own redemptions are read, a page at a time.
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
 from merchant.domain.business_days import Calendar, business_day, business_day_of
 from merchant.domain.calendars import calendar_of_merchant
 from merchant.domain.documents import Merchant, Redemption
 from merchant.domain.reconciliation_rules import LedgerRow
-from merchant.store.sales import Sale, last_sale_sequence, list_sales
+from merchant.store.sales import Sale, last_sale_sequence, sales_after
 from merchant.usecases.programmes import Programme, Programmes
+from timebank.database.sessions import WriterSession, open_read_session
 from timebank.errors import Reason, TimebankError
 
-PAGE_ROWS = 1_000
+PAGE_ROWS = 2_000
 HOLD_LIFE_US = 37 * 3_600_000_000
 """What is captured was authorised at most so long before: 36 hours, and one for the sweeper."""
 REDEMPTIONS_MAX = 200_000
@@ -37,13 +39,27 @@ async def sold_in(
 
     Raises BATCH_TOO_LARGE for more than 200,000.
     """
+    session = open_read_session(programmes.databases)
+    try:
+        found = await _sold_in(session, programme, merchant, days)
+        await session.release()
+    finally:
+        await session.close()
+    return found
+
+
+async def _sold_in(
+    session: WriterSession, programme: Programme, merchant: Merchant, days: Days
+) -> dict[str, LedgerRow]:
     calendar = calendar_of_merchant(merchant, programme.zone)
     since_us = business_day(days.first, calendar).start_us - HOLD_LIFE_US
     end_us = business_day(days.last, calendar).end_us
-    found: dict[str, LedgerRow] = {}
-    after = await _before(programmes, programme, merchant.merchant_id, since_us)
-    while page := await _page(programmes, programme, merchant.merchant_id, after, PAGE_ROWS):
-        for sale in page:
+    merchant_id, found = merchant.merchant_id, dict[str, LedgerRow]()
+    after: int | None = await _before(session, programme, merchant_id, since_us)
+    while after is not None:
+        plan = sales_after(merchant_id, after, limit=PAGE_ROWS, first_date=days.first)
+        page = await session.run(programme.ledger_no, plan)
+        for sale in page.sales:
             if sale.created_us >= end_us:
                 return found
             row = ledger_row(sale, calendar)
@@ -51,7 +67,9 @@ async def sold_in(
                 found[row.merchant_ref] = row
         if len(found) > REDEMPTIONS_MAX:
             raise _too_many(days)
-        after = page[-1].sequence
+        after = page.last_sequence
+        # SQLite reads in the event loop itself: tills have their turn between two pages.
+        await asyncio.sleep(0)
     return found
 
 
@@ -71,26 +89,20 @@ def ledger_row(redemption: Redemption | Sale, calendar: Calendar) -> LedgerRow:
 
 
 async def _before(
-    programmes: Programmes, programme: Programme, merchant_id: str, since_us: int
+    session: WriterSession, programme: Programme, merchant_id: str, since_us: int
 ) -> int:
     """Gives a sequence that only redemptions made since a moment come after, and all of them."""
-    databases, ledger_no = programmes.databases, programme.ledger_no
-    low, high = -1, await last_sale_sequence(databases.reader, ledger_no, merchant_id)
+    ledger_no = programme.ledger_no
+    low, high = -1, await session.run(ledger_no, last_sale_sequence(merchant_id))
     while low < high:
         middle = (low + high) // 2
-        (sale,) = await _page(programmes, programme, merchant_id, middle, 1)
+        page = await session.run(ledger_no, sales_after(merchant_id, middle, limit=1))
+        (sale,) = page.sales
         if sale.created_us >= since_us:
             high = middle
         else:
             low = sale.sequence
     return low
-
-
-async def _page(
-    programmes: Programmes, programme: Programme, merchant_id: str, after: int, limit: int
-) -> list[Sale]:
-    reader = programmes.databases.reader
-    return await list_sales(reader, programme.ledger_no, merchant_id, after=after, limit=limit)
 
 
 def _too_many(days: Days) -> TimebankError:

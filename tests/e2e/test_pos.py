@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -63,6 +63,10 @@ POLICY: dict[str, object] = {
     },
 }
 HEADER = "merchant_ref,business_date,state,captured_amount,refunded_amount"
+DIFFERENCES = (
+    *("AMOUNT_MISMATCH", "STATE_MISMATCH", "DUPLICATE_AT_MERCHANT", "CUTOFF_SHIFT"),
+    *("LATE_OFFLINE", "MISSING_IN_LEDGER", "MISSING_AT_MERCHANT"),
+)
 
 
 class Screen:
@@ -290,7 +294,7 @@ async def captured(server: ServerProcess, ref: str) -> None:
 async def sell_all_day(
     office: Office, server: ServerProcess, line: Line, screen: Screen, enrolment_code: str
 ) -> list[str]:
-    """What the cashier does and sees; gives the references of three sales."""
+    """What the cashier does and sees; gives the references of five sales."""
     await screen.says(PROMPT)
     screen.type(f"enrol {enrolment_code}")
     await screen.says("ENROLLED 已登记: .* is ACTIVE")
@@ -328,45 +332,45 @@ async def sell_all_day(
     await screen.says(f"REFUSED 已拒绝 REDEEM 兑换 {stem}4: .*PAYMENT_CODE_INVALID")
     screen.type("refund 2 3")
     await screen.says(f"DONE 成功 REFUND 退款 {stem}2: CAPTURED .*refunded 已退 3")
+    for number in (5, 6):
+        screen.type(f"redeem coffee --code {await office.code()}")
+        await screen.says(f"DONE 成功 REDEEM 兑换 {stem}{number}: CAPTURED .*10 points")
     screen.type("pending")
     await screen.says("Nothing is pending 没有待发")
     screen.type(f"export {office.day} journal.csv")
-    await screen.says("EXPORTED 已导出: 3 rows to journal.csv")
+    await screen.says("EXPORTED 已导出: 5 rows to journal.csv")
     screen.type("quit")
     assert await screen.ends() == 0
-    return [f"{stem}{number}" for number in (1, 2, 3)]
+    return [f"{stem}{number}" for number in (1, 2, 3, 5, 6)]
 
 
 async def settle_next_morning(office: Office, refs: list[str]) -> None:
     """Closes the day, reconciles what the till exported, and then what it never said."""
     said = await office.run("settle", "shop", "--date", office.day, "--file", "settled.csv")
     batch = f"{SHOP}/batches/{office.day}-1"
-    for words in (batch, "CLOSED 已结算", "37 points 积分 = ¥0.37", "Signature 签名: valid"):
+    for words in (batch, "CLOSED 已结算", "57 points 积分 = ¥0.57", "Signature 签名: valid"):
         assert words in said
     settled = (office.folder / "settled.csv").read_text()
     assert all(ref in settled for ref in refs)
     advice = office.folder / "advice.csv"
-    advice.write_text(f"batch,paid_fen,paid_date\n{batch},37,{office.day}\n")
+    advice.write_text(f"batch,paid_fen,paid_date\n{batch},57,{office.day}\n")
     matched = await office.outcomes("journal.csv", "--advice", "advice.csv")
-    assert matched == {"MATCHED": 4}
-    day = office.day
+    assert matched == {"MATCHED": 6}
+    day, before = office.day, date.fromisoformat(office.day) - timedelta(days=1)
     rows = [
         f"{refs[0]},{day},CAPTURED,20,5",
         f"{refs[1]},{day},VOIDED,0,0",
         f"{refs[1]},{day},CAPTURED,10,3",
+        f"{refs[3]},{before},CAPTURED,10,0",
+        f"{refs[4]},{before},CAPTURED,10,0,true",
         f"t1-ghost,{day},CAPTURED,10,0",
     ]
-    (office.folder / "crafted.csv").write_text("\n".join([HEADER, *rows, ""]))
-    advice.write_text(f"batch,paid_fen,paid_date\n{batch},38,{day}\n")
-    assert await office.outcomes("crafted.csv", "--advice", "advice.csv") == {
-        "MATCHED": 0,
-        "AMOUNT_MISMATCH": 1,
-        "STATE_MISMATCH": 1,
-        "DUPLICATE_AT_MERCHANT": 1,
-        "MISSING_IN_LEDGER": 1,
-        "MISSING_AT_MERCHANT": 1,
-        "OVERPAID": 1,
-    }
+    (office.folder / "crafted.csv").write_text("\n".join([f"{HEADER},offline", *rows, ""]))
+    crafted = {"MATCHED": 0} | dict.fromkeys(DIFFERENCES, 1)
+    for paid_fen, outcome in ((56, "UNPAID"), (58, "OVERPAID")):
+        advice.write_text(f"batch,paid_fen,paid_date\n{batch},{paid_fen},{day}\n")
+        found = await office.outcomes("crafted.csv", "--advice", "advice.csv")
+        assert found == crafted | {outcome: 1}
 
 
 @pytest.mark.slow
@@ -387,8 +391,8 @@ async def test_a_day_at_the_till_from_the_enrolment_to_the_reconciliation(
     async with next_morning(server.folder) as office.address:
         await settle_next_morning(office, refs)
         assert await office.run("stars", "show", "wang") == star
-        assert "163" in await office.run("balance", "--holder", "wang")
+        assert "143" in await office.run("balance", "--holder", "wang")
         budgets = await office.run("budget", "list")
-        assert re.search(r"2026 .*¥1,000\.00 │ +¥0\.00 │ +¥0\.37 │ +¥999\.63", budgets)
+        assert re.search(r"2026 .*¥1,000\.00 │ +¥0\.00 │ +¥0\.57 │ +¥0\.00 │ +¥999\.43", budgets)
         assert "Everything agrees" in await office.run("audit")
     assert "Traceback" not in server.log + screen.text

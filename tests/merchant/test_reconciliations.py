@@ -217,6 +217,35 @@ async def test_an_advice_is_compared_batch_by_batch(teller: Teller) -> None:
     assert found == [(Outcome.OUTCOME_OVERPAID, 10, 11)]
 
 
+async def test_an_advice_replaces_the_open_items_of_its_batches_alone(teller: Teller) -> None:
+    for _ in range(2):
+        await teller.shop.sell("wang")
+        await teller.next_day()
+    first, second = await close(teller), await close(teller, "2026-03-02")
+    ghost = f"ghost,{DAY},CAPTURED,5,0\r\n"
+    await submit(teller, ghost)
+    await teller.call("SubmitPayoutAdvice", parent=LEDGER, content=ADVICE.encode())
+    listed = await teller.call("ListReconciliationItems", parent=SHOP_NAME)
+    items = listed.reconciliation_items
+    unpaid = {i.business_date: i.name for i in items if i.outcome == Outcome.OUTCOME_UNPAID}
+    assert unpaid.keys() == {DAY, "2026-03-02"}
+    resolution = {"name": unpaid["2026-03-02"], "resolution": "退汇"}
+    await teller.call("ResolveReconciliationItem", **resolution)
+    content = (ADVICE + f"{first.name},10,2026-03-03\r\n").encode()
+    answer = await teller.call("SubmitPayoutAdvice", parent=LEDGER, content=content)
+    assert (answer.matched_count, answer.item_count) == (1, 0)
+    assert {outcome for outcome, *_ in await open_items(teller)} == {
+        *(Outcome.OUTCOME_MISSING_IN_LEDGER, Outcome.OUTCOME_MISSING_AT_MERCHANT)
+    }
+    done = await teller.call("ListReconciliationItems", parent=SHOP_NAME, resolved=True)
+    assert [item.name for item in done.reconciliation_items] == [resolution["name"]]
+    content = (ADVICE + f"{second.name},10,2026-03-03\r\n").encode()
+    answer = await teller.call("SubmitPayoutAdvice", parent=LEDGER, content=content)
+    assert (answer.matched_count, answer.item_count) == (2, 0)
+    done = await teller.call("ListReconciliationItems", parent=SHOP_NAME, resolved=True)
+    assert [item.resolution for item in done.reconciliation_items] == ["退汇"]
+
+
 async def test_a_batch_over_the_contract(teller: Teller) -> None:
     await teller.shop.sell("wang")
     fields = {"parent": SHOP_NAME, "business_date": DAY}
@@ -236,6 +265,15 @@ async def test_a_batch_over_the_contract(teller: Teller) -> None:
     assert hashlib.sha256(data).hexdigest() == batch.file_sha256
     for method in ("GetBatch", "DownloadBatchFile"):
         assert await teller.refused(method, OTHER, name=batch.name) is Reason.BATCH_NOT_FOUND
+
+
+async def test_a_day_out_of_turn_is_refused_over_the_contract(teller: Teller) -> None:
+    await teller.next_day(2)
+    fields = {"parent": SHOP_NAME, "business_date": "2026-03-02", "request_id": str(uuid.uuid4())}
+    assert await teller.refused("CloseBatch", **fields) is Reason.VALIDATION_FAILED
+    await close(teller)
+    batch = await teller.call("CloseBatch", **fields)
+    assert (batch.name, batch.replayed) == (f"{SHOP_NAME}/batches/2026-03-02-1", False)
 
 
 async def test_batches_are_listed_newest_first(teller: Teller) -> None:

@@ -2,20 +2,23 @@
 
 import asyncio
 import hashlib
+import random
 
 import pytest
 
 from merchant.domain.detached_signatures import parse_detached_jws
+from merchant.domain.documents import Batch
 from merchant.domain.redemption_moves import Event
 from merchant.domain.settlement_rules import BatchState, RecordPayout
 from merchant.domain.states import DocumentKind, MerchantState
 from merchant.money_client import Money
+from merchant.usecases import closer
 from merchant.usecases.programmes import Programme
 from merchant.usecases.settlements import Settlements
 from tests.merchant.flaky_ledgers import DyingSequencer, ProcessDied, Weather, programmes_beside
 from tests.merchant.shops import CALL, SHOP, ShopWorld, reason_of
 from tests.merchant.tellers import DAY, SIGNER, Teller, closer_of, settlements_of, teller_of
-from timebank.errors import Reason
+from timebank.errors import Reason, TimebankError
 from timebank.signing import Verifier
 
 K = DocumentKind
@@ -27,6 +30,12 @@ async def teller(shop: ShopWorld) -> Teller:
     found = teller_of(shop)
     await found.income()
     return found
+
+
+async def closed_batches(teller: Teller) -> list[Batch]:
+    """The batches of the shop in the order in which they were closed."""
+    rows = await teller.shop.programmes.listed(teller.shop.programme, K.BATCH, SHOP, limit=100)
+    return [batch for _, batch in rows if isinstance(batch, Batch)]
 
 
 async def test_a_day_is_settled_with_a_signed_file(teller: Teller) -> None:
@@ -77,6 +86,58 @@ async def test_a_day_that_is_not_over_is_not_closed(teller: Teller) -> None:
     assert await reason_of(teller.close()) is Reason.VALIDATION_FAILED
     missing = teller.settlements.close(teller.shop.programme, "nobody", "2026-01-01")
     assert await reason_of(missing) is Reason.MERCHANT_NOT_FOUND
+
+
+async def test_days_are_closed_one_after_the_other(teller: Teller) -> None:
+    await teller.shop.sell("wang")
+    await teller.next_day(3)
+    request_id = b"r" * 16
+
+    async def close_the_last() -> Batch:
+        closed = await teller.settlements.close(
+            teller.shop.programme, SHOP, "2026-03-03", request_id=request_id, call=CALL
+        )
+        return closed.batch
+
+    for date in (DAY, "2026-03-02"):
+        with pytest.raises(TimebankError, match=f"close {date} first") as refused:
+            await close_the_last()
+        assert refused.value.reason is Reason.VALIDATION_FAILED
+        await teller.close(date)
+    assert (await close_the_last()).batch_id == f"{SHOP}/2026-03-03-1"
+
+
+async def test_a_day_before_the_merchants_first_is_not_missed(teller: Teller) -> None:
+    await teller.next_day(2)
+    for date in ("2026-02-20", "2026-02-10"):
+        assert (await teller.close(date)).state == BatchState.CLOSED
+    assert await closer_of(teller).round() == 2
+    found = await closed_batches(teller)
+    assert [batch.business_date for batch in found[2:]] == [DAY, "2026-03-02"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_every_day_has_one_first_batch_whoever_closes_it_when(
+    teller: Teller, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(closer, "DAYS_MAX", 1)
+    dates = [f"2026-03-{day:02}" for day in range(1, 11)]
+    draw, beside = random.Random(seed), closer_of(teller)
+    for _ in dates:
+        await teller.shop.sell("wang")
+        await teller.next_day()
+    for _ in range(20 * len(dates)):
+        if draw.random() < 0.2:
+            await beside.round()
+        try:
+            await teller.close(draw.choice(dates))
+        except TimebankError as error:
+            assert error.reason is Reason.VALIDATION_FAILED  # noqa: PT017  # only some are refused
+    batches = await closed_batches(teller)
+    assert [batch.batch_id for batch in batches] == [f"{SHOP}/{date}-1" for date in dates]
+    assert [batch.net_points for batch in batches] == [10] * len(dates)
+    digests = [batch.file_sha256 for batch in batches]
+    assert [batch.previous_file_sha256 for batch in batches] == ["", *digests[:-1]]
 
 
 async def test_what_a_merchant_owes_lowers_the_next_batch(teller: Teller) -> None:

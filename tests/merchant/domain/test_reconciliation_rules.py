@@ -31,13 +31,16 @@ OUTCOMES = [
     (SOLD._replace(state=R.REVERSED, refunded=10), ROW, Outcome.STATE_MISMATCH),
     (SOLD, ROW._replace(state=R.PARTIALLY_CAPTURED, captured=9), Outcome.STATE_MISMATCH),
     (SOLD, ROW._replace(captured=9), Outcome.AMOUNT_MISMATCH),
-    (SOLD._replace(late_offline=True), ROW._replace(refunded=1), Outcome.AMOUNT_MISMATCH),
-    (
-        SOLD._replace(late_offline=True),
-        ROW._replace(business_date="2026-02-28"),
-        Outcome.LATE_OFFLINE,
-    ),
     (SOLD, ROW._replace(business_date="2026-02-28"), Outcome.CUTOFF_SHIFT),
+    (SOLD, ROW._replace(business_date="2026-02-28", offline=True), Outcome.LATE_OFFLINE),
+    (SOLD, ROW._replace(business_date="2026-03-02", offline=True), Outcome.CUTOFF_SHIFT),
+    (
+        SOLD,
+        ROW._replace(business_date="2026-02-28", offline=True, refunded=1),
+        Outcome.AMOUNT_MISMATCH,
+    ),
+    (SOLD, ROW._replace(offline=True), Outcome.MATCHED),
+    (None, ROW._replace(offline=True), Outcome.MISSING_IN_LEDGER),
 ]
 
 
@@ -51,7 +54,6 @@ def test_the_first_outcome_that_fits_is_given(
 def test_what_the_journal_lacks_is_missing_unless_nothing_was_sold() -> None:
     ledger = {
         "a": SOLD,
-        "late": SOLD._replace(merchant_ref="late", late_offline=True),
         "void": SOLD._replace(merchant_ref="void", state=R.VOIDED, captured=0),
         "back": SOLD._replace(merchant_ref="back", state=R.REVERSED, refunded=10),
         "held": SOLD._replace(merchant_ref="held", state=R.AUTHORIZED, captured=0),
@@ -60,7 +62,6 @@ def test_what_the_journal_lacks_is_missing_unless_nothing_was_sold() -> None:
     found, matched = compare_journal(ledger, [], first_date=DAY, last_date=DAY)
     assert [(item.outcome, item.merchant_ref) for item in found] == [
         (Outcome.MISSING_AT_MERCHANT, "a"),
-        (Outcome.LATE_OFFLINE, "late"),
     ]
     assert matched == 0
 
@@ -83,6 +84,18 @@ def test_bad_rows_are_told_by_number_and_the_others_count() -> None:
     assert (told.row_count, told.rejected_count) == (8, 6)
     assert [bad.row for bad in told.bad_rows] == [2, 3, 4, 5, 6, 7]
     assert all(isinstance(bad, BadRow) and "expected" in bad.message for bad in told.bad_rows)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"), [("true", True), ("TRUE", True), ("1", True), ("0", False), ("", False)]
+)
+def test_a_journal_may_say_which_sales_were_made_offline(cell: str, expected: bool) -> None:
+    text = f"offline,{HEADING}{cell},a,{DAY},CAPTURED,10,0\nmaybe,b,{DAY},CAPTURED,10,0"
+    rows, told = parse_journal(text.encode(), first_date=DAY, last_date=DAY)
+    assert [row.offline for row in rows] == [expected]
+    assert [(bad.row, bad.message) for bad in told.bad_rows] == [
+        (2, "offline: expected true or false, got 'maybe'")
+    ]
 
 
 def test_a_file_without_its_columns_is_refused_whole() -> None:

@@ -29,7 +29,10 @@ DAY = "2025-10-08"
 K = DocumentKind
 ID = f"shop/{DAY}-1"
 BATCH = Batch(ID, DAY, 1, BatchState.OPEN, 85, 0)
-MERCHANT = Merchant(*("shop", "小卖部", 2, MerchantState.ACTIVE, 85, 0, "b", 500, "p", "t", "f", 0))
+MERCHANT = Merchant(
+    *("shop", "小卖部", 2, MerchantState.ACTIVE, 85, 0, "b", 500, "p", "t", "f", 0),
+    last_closed_date="2025-10-07",
+)
 OPEN = OpenBatch("shop", DAY, 1, None, 0, "Asia/Shanghai")
 
 

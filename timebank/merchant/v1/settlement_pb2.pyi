@@ -194,7 +194,7 @@ class ReconciliationItem(google.protobuf.message.Message):
         OUTCOME_CUTOFF_SHIFT: ReconciliationItem._Outcome.ValueType  # 7
         """Same, but on another business day at the merchant."""
         OUTCOME_LATE_OFFLINE: ReconciliationItem._Outcome.ValueType  # 8
-        """Accepted offline, and sent in after its day was closed."""
+        """Sold while the till's line was down, as the journal says, and in the ledger on a later business day."""
         OUTCOME_UNPAID: ReconciliationItem._Outcome.ValueType  # 9
         """Settled, and not or not fully paid."""
         OUTCOME_OVERPAID: ReconciliationItem._Outcome.ValueType  # 10
@@ -220,7 +220,7 @@ class ReconciliationItem(google.protobuf.message.Message):
     OUTCOME_CUTOFF_SHIFT: ReconciliationItem.Outcome.ValueType  # 7
     """Same, but on another business day at the merchant."""
     OUTCOME_LATE_OFFLINE: ReconciliationItem.Outcome.ValueType  # 8
-    """Accepted offline, and sent in after its day was closed."""
+    """Sold while the till's line was down, as the journal says, and in the ledger on a later business day."""
     OUTCOME_UNPAID: ReconciliationItem.Outcome.ValueType  # 9
     """Settled, and not or not fully paid."""
     OUTCOME_OVERPAID: ReconciliationItem.Outcome.ValueType  # 10
