@@ -1,8 +1,5 @@
 """The ledger as a service: builds stores, use cases and servicers, and adds them to a runtime."""
 
-import gc
-import sys
-
 import grpc.aio
 
 from ledger.batch import BatchLimits
@@ -29,20 +26,7 @@ from timebank.migrations import prepare
 from timebank.runtime import Runtime
 
 LEDGER_SERVICE = "timebank.ledger.v1.LedgerService"
-SWITCH_S = 0.0005
-"""A thread that comes back from SQLite waits at most this long for the interpreter lock."""
-GC_ALLOCATIONS = 50_000
-GC_GENERATION = 50
-"""Accounts in memory are never garbage: looking through them for cycles took a tenth of the time.
-"""
 LOG_SERVICE = "timebank.ledger.v1.LogService"
-
-
-def _tune_interpreter() -> None:
-    """Suits the interpreter to a process with many long-lived objects and one busy thread."""
-    gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS, GC_GENERATION, GC_GENERATION)
-    sys.setswitchinterval(SWITCH_S)
 
 
 async def register(runtime: Runtime) -> None:
@@ -53,7 +37,6 @@ async def register(runtime: Runtime) -> None:
     """
     settings = runtime.config.ledger
     databases = open_databases(runtime.config.database)
-    _tune_interpreter()
     runtime.on_drain(databases.close)
     await prepare(databases, ["ledger"], mode=runtime.config.database.migrate)
     world = World(

@@ -25,6 +25,7 @@ from timebank.identity import Authenticator
 from timebank.interceptors import Interceptors
 from timebank.runtime import Runtime
 from timebank.server.infrastructure import Health, add_infrastructure
+from timebank.server.interpreter import tune_interpreter
 from timebank.server.listening import (
     busy,
     check_exposure,
@@ -196,6 +197,7 @@ async def open_server(
     credentials = server_credentials(config)
     if not share_port:
         probe("grpc_address", parse_address(config.server.grpc_address))
+    tune_interpreter()
     runtime = build_runtime(config, clock=clock, logger=logger, share_port=share_port)
     process = await ServerProcess.register(runtime, registers)
     try:
