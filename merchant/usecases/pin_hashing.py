@@ -24,7 +24,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from timebank.errors import Reason, TimebankError
 
 HASHES_OF_THREAD_MAX = 16
-"""Hashes that wait or run for each thread: they take some 3 s, and a till waits no longer."""
+"""Hashes that wait or run for each thread: they take some seconds, and a till waits no longer."""
 LANES = 1
 """Threads within a hash (RFC 9106, p): more would take cores that nobody counted."""
 HASHES_OF_CALLER_MAX = 4

@@ -46,6 +46,8 @@ from timebank.auth import Call
 K = DocumentKind
 ADVICE_US = 92 * 86_400_000_000
 """Batches that were closed earlier are compared only when an advice names them."""
+AT_ONCE = 4
+"""Comparisons that read at the same time: each takes a connection, and memory for its rows."""
 
 
 class Compared(NamedTuple):
@@ -60,6 +62,7 @@ class Reconciliations:
 
     def __init__(self, programmes: Programmes) -> None:
         self._programmes = programmes
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def submit_journal(
         self,
@@ -75,6 +78,22 @@ class Reconciliations:
         REQUEST_ID_REUSED, BATCH_TOO_LARGE, VALIDATION_FAILED.
         """
         merchant = await self._merchant(programme, merchant_id)
+        async with self._turns:
+            command = await self._compared(programme, merchant, content, days)
+        answer = await carry_out(
+            programme,
+            functools.partial(keep_journal, command=command),
+            call=call,
+            request_id=request_id,
+            said=("journal", merchant_id, days, hashlib.sha256(content).hexdigest()),
+            hints=keys_of(command),
+        )
+        return Compared(cast("Comparison", answer.document), answer.replayed)
+
+    async def _compared(
+        self, programme: Programme, merchant: Merchant, content: bytes, days: Days
+    ) -> KeepJournal:
+        """Compares a journal with the redemptions of its days and those that it names."""
         parse = functools.partial(parse_journal, first_date=days.first, last_date=days.last)
         entries, rows = await asyncio.to_thread(parse, content)
         ledger = await sold_in(self._programmes, programme, merchant, days)
@@ -86,19 +105,10 @@ class Reconciliations:
         refs = frozenset(entry.merchant_ref for entry in entries)
         old = [
             item.item_id
-            for item in await open_items(self._programmes, programme, [merchant_id])
+            for item in await open_items(self._programmes, programme, [merchant.merchant_id])
             if is_about(item, days.first, days.last, refs)
         ]
-        command = KeepJournal(merchant_id, rows, matched, tuple(differences), tuple(old))
-        answer = await carry_out(
-            programme,
-            functools.partial(keep_journal, command=command),
-            call=call,
-            request_id=request_id,
-            said=("journal", merchant_id, days, hashlib.sha256(content).hexdigest()),
-            hints=keys_of(command),
-        )
-        return Compared(cast("Comparison", answer.document), answer.replayed)
+        return KeepJournal(merchant.merchant_id, rows, matched, tuple(differences), tuple(old))
 
     async def _add_named(
         self,
@@ -124,6 +134,20 @@ class Reconciliations:
         """Compares the bank's advice with batches. Raises REQUEST_ID_REUSED, BATCH_TOO_LARGE,
         VALIDATION_FAILED.
         """
+        async with self._turns:
+            command = await self._advised(programme, content)
+        answer = await carry_out(
+            programme,
+            functools.partial(take_advice, command=command),
+            call=call,
+            request_id=request_id,
+            said=("advice", hashlib.sha256(content).hexdigest()),
+            hints=keys_of(command),
+        )
+        return Compared(cast("Comparison", answer.document), answer.replayed)
+
+    async def _advised(self, programme: Programme, content: bytes) -> TakeAdvice:
+        """Reads an advice, and finds the batches it is compared with."""
         parse = functools.partial(parse_advice, ledger_id=programme.ledger_id)
         said, rows = await asyncio.to_thread(parse, content)
         paid: dict[str, list[AdviceRow]] = {}
@@ -140,16 +164,7 @@ class Reconciliations:
             if item.batch in batch_ids
         ]
         batches = tuple((K.BATCH, batch_id) for batch_id in batch_ids)
-        command = TakeAdvice(rows, paid, batches, tuple(old))
-        answer = await carry_out(
-            programme,
-            functools.partial(take_advice, command=command),
-            call=call,
-            request_id=request_id,
-            said=("advice", hashlib.sha256(content).hexdigest()),
-            hints=keys_of(command),
-        )
-        return Compared(cast("Comparison", answer.document), answer.replayed)
+        return TakeAdvice(rows, paid, batches, tuple(old))
 
     async def resolve(
         self, programme: Programme, command: ResolveItem, *, request_id: bytes, call: Call

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from merchant.domain.documents import Redemption
 from merchant.domain.states import DocumentKind, RedemptionState
-from merchant.migrations.versions import merchant_0002
+from merchant.migrations.versions import merchant_0003
 from merchant.store import schema
 from merchant.store.bodies import body_of
 from merchant.store.documents import listed_under
@@ -89,9 +89,9 @@ async def test_tables_of_an_earlier_version_get_the_index(shop: ShopWorld) -> No
 
     def migrate(connection: Connection) -> None:
         with Operations.context(MigrationContext.configure(connection)):
-            merchant_0002.downgrade()
+            merchant_0003.downgrade()
             assert INDEX not in indexes(connection)
-            merchant_0002.upgrade()
+            merchant_0003.upgrade()
             assert INDEX in indexes(connection)
 
     await writing(databases, migrate)

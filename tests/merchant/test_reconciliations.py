@@ -1,23 +1,33 @@
 """Reconciliation over the contract: journals, payout advices, work items, statements, files."""
 
+import asyncio
 import hashlib
 import pathlib
 import uuid
 from typing import Any
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Connection, select
 
 from merchant.domain.documents import Redemption
 from merchant.domain.redemption_moves import Event
+from merchant.domain.states import DocumentKind
+from merchant.migrations.versions import merchant_0003
+from merchant.store import schema
 from tests.merchant.sale_books import audit_shop
 from tests.merchant.shops import ShopWorld, merchant_url_of
 from tests.merchant.tellers import DAY, LEDGER, SHOP_NAME, Teller, teller_of
+from tests.merchant.test_newest_redemptions import writing
 from timebank.auth import Principal, PrincipalKind
 from timebank.errors import Reason
 from timebank.merchant.v1 import merchant_pb2, settlement_pb2
 
 HEADER = "merchant_ref,business_date,state,captured_amount,refunded_amount\r\n"
 ADVICE = "batch,paid_fen,paid_date\r\n"
+MANY = 24
+"""More than connections are kept open to read."""
 SHOPKEEPER = Principal(PrincipalKind.MERCHANT, "shop")
 OTHER = Principal(PrincipalKind.MERCHANT, "other")
 Outcome = settlement_pb2.ReconciliationItem.Outcome
@@ -125,6 +135,40 @@ async def test_an_item_that_a_later_journal_explained_is_gone_and_nothing_is_bro
     again = await teller.refused("ResolveReconciliationItem", **owning)
     assert again is Reason.RECONCILIATION_ITEM_NOT_FOUND
     await audit_shop(teller.shop, merchant_url_of(database_url, tmp_path), database_url)
+
+
+async def test_items_of_an_earlier_version_move_to_their_lists(
+    teller: Teller, tmp_path: pathlib.Path, database_url: str
+) -> None:
+    for _ in range(2):
+        await teller.shop.sell("wang")
+    await submit(teller)
+    page = await teller.call("ListReconciliationItems", parent=SHOP_NAME)
+    name = page.reconciliation_items[0].name
+    await teller.call("ResolveReconciliationItem", name=name, owner="li", resolution="paid in cash")
+    lists = []
+
+    def migrate(connection: Connection) -> None:
+        query = select(schema.documents.c.document_id, schema.documents.c.parent)
+        items = query.where(schema.documents.c.kind == int(DocumentKind.ITEM))
+        lists.append({row[0]: row[1] for row in connection.execute(items)})
+        with Operations.context(MigrationContext.configure(connection)):
+            for step in (merchant_0003.downgrade, merchant_0003.upgrade):
+                step()
+                lists.append({row[0]: row[1] for row in connection.execute(items)})
+
+    await writing(teller.shop.programmes.databases, migrate)
+    now, before, again = lists
+    assert len(set(now.values())) == 2
+    assert len(set(before.values())) == 1
+    assert again == now
+    await audit_shop(teller.shop, merchant_url_of(database_url, tmp_path), database_url)
+
+
+async def test_very_many_journals_at_once_are_all_compared(teller: Teller) -> None:
+    sold = await teller.shop.sell("wang")
+    answers = await asyncio.gather(*(submit(teller, row(sold)) for _ in range(MANY)))
+    assert [answer.matched_count for answer in answers] == [1] * MANY
 
 
 async def test_the_same_request_gets_the_stored_answer(teller: Teller) -> None:

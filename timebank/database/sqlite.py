@@ -140,14 +140,15 @@ def open_reader(path: Path) -> AsyncEngine:
 
 def open_lookups(path: Path) -> Engine:
     """Opens the synchronous engine of shared look-ups: it cannot write, and each statement stands
-    alone. A connection may move between threads, one at a time.
+    alone. A connection may move between threads, one at a time; nobody waits for one, which would
+    be in the event loop.
     """
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         hide_parameters=True,
         connect_args={"check_same_thread": False},
         pool_size=READERS_MAX,
-        max_overflow=0,
+        max_overflow=-1,
     )
     _set_up(engine, _READER, begin="BEGIN")
     return engine

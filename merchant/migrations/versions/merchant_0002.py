@@ -1,5 +1,4 @@
-"""Requests and counters can be forgotten: both are found by their time. The redemptions of all
-merchants are found in their order.
+"""Requests and counters can be forgotten: both are found by their time.
 
 Revision ID: merchant_0002
 """
@@ -20,10 +19,9 @@ PAGE_ROWS = 1_000
 
 
 def upgrade() -> None:
-    """Adds the indexes, unless the tables were made with them, and says when counters are over."""
+    """Adds the index, unless the tables were made with it, and says when counters are over."""
     connection = op.get_bind()
     schema.requests_by_time.create(connection, checkfirst=True)
-    schema.redemptions_by_sequence.create(connection, checkfirst=True)
     table = schema.documents
     is_counter = table.c.kind == int(DocumentKind.COUNTER)
     after: tuple[int, str] = (-1, "")
@@ -51,10 +49,9 @@ def _counters_after(connection: sa.Connection, after: tuple[int, str]) -> list[t
 
 
 def downgrade() -> None:
-    """Drops the indexes; counters stay as they are, and nothing forgets them."""
+    """Drops the index; counters stay as they are, and nothing forgets them."""
     connection = op.get_bind()
     schema.requests_by_time.drop(connection, checkfirst=True)
-    schema.redemptions_by_sequence.drop(connection, checkfirst=True)
     table = schema.documents
     is_counter = table.c.kind == int(DocumentKind.COUNTER)
     connection.execute(table.update().where(is_counter).values(due_us=None))

@@ -193,8 +193,8 @@ class SubmitMerchantJournalRequest(google.protobuf.message.Message):
     content: builtins.bytes
     """UTF-8 CSV (RFC 4180), at most 2,000,000 bytes and 20,000 rows, with the header
     `merchant_ref,business_date,state,captured_amount,refunded_amount`: YYYY-MM-DD, the state as in Redemption.State
-    without its prefix, points or minutes. A column `offline` may say true of what was sold while the till's line was
-    down.
+    without its prefix, points or minutes. A column `offline` may say true (or 1; else false, 0 or nothing) of what was
+    sold while the till's line was down.
     """
     start_date: builtins.str
     """First business day that it covers completely, YYYY-MM-DD."""
