@@ -1,5 +1,7 @@
 """The newest redemptions of all merchants are read in the order of an index, few or many."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from alembic.migration import MigrationContext
@@ -7,19 +9,22 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, Engine, event, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from merchant.domain.documents import Redemption
+from merchant.domain.documents import Document, Redemption
 from merchant.domain.states import DocumentKind, RedemptionState
 from merchant.migrations.versions import merchant_0003
 from merchant.store import schema
 from merchant.store.bodies import body_of
 from merchant.store.documents import listed_under
-from merchant.store.newest_documents import newest_redemptions
+from merchant.store.newest_documents import Listed, newest_redemptions
+from merchant.usecases.newest_lists import read_newest
 from tests.merchant.shops import SHOP, ShopWorld
 from timebank.database import Databases, reading
 from timebank.database.young_tables import analyze_young_tables
 
 INDEX = "merchant_redemptions_by_sequence"
 MERCHANTS, ROWS = 50, 3_000
+READERS = 24
+"""More than connections are kept open to read."""
 KIND = DocumentKind.REDEMPTION
 
 
@@ -81,6 +86,22 @@ async def test_a_page_of_all_merchants_is_read_by_its_index(shop: ShopWorld) -> 
     assert [row.sequence for row in found] == [ROWS // 2 - 2 * step for step in (1, 2, 3)]
     newest = await newest_redemptions(databases.reader, 2, before=-1, limit=1)
     assert [row.sequence for row in newest] == [ROWS - 1]
+
+
+async def test_who_reads_many_lists_waits_for_no_connection(shop: ShopWorld) -> None:
+    sold = await shop.sell("wang")
+    found: list[Document] = []
+
+    def take(page: Sequence[Listed]) -> bool:
+        found.extend(row.document for row in page)
+        return True
+
+    async def read() -> None:
+        of = (shop.programmes, shop.programme, KIND, [SHOP])
+        await read_newest(*of, take=take, pages=(8,), rows_max=8)
+
+    await asyncio.gather(*(read() for _ in range(READERS)))
+    assert found == [sold] * READERS
 
 
 async def test_tables_of_an_earlier_version_get_the_index(shop: ShopWorld) -> None:

@@ -1,6 +1,5 @@
 """Reconciliation over the contract: journals, payout advices, work items, statements, files."""
 
-import asyncio
 import hashlib
 import pathlib
 import uuid
@@ -26,8 +25,6 @@ from timebank.merchant.v1 import merchant_pb2, settlement_pb2
 
 HEADER = "merchant_ref,business_date,state,captured_amount,refunded_amount\r\n"
 ADVICE = "batch,paid_fen,paid_date\r\n"
-MANY = 24
-"""More than connections are kept open to read."""
 SHOPKEEPER = Principal(PrincipalKind.MERCHANT, "shop")
 OTHER = Principal(PrincipalKind.MERCHANT, "other")
 Outcome = settlement_pb2.ReconciliationItem.Outcome
@@ -163,12 +160,6 @@ async def test_items_of_an_earlier_version_move_to_their_lists(
     assert len(set(before.values())) == 1
     assert again == now
     await audit_shop(teller.shop, merchant_url_of(database_url, tmp_path), database_url)
-
-
-async def test_very_many_journals_at_once_are_all_compared(teller: Teller) -> None:
-    sold = await teller.shop.sell("wang")
-    answers = await asyncio.gather(*(submit(teller, row(sold)) for _ in range(MANY)))
-    assert [answer.matched_count for answer in answers] == [1] * MANY
 
 
 async def test_the_same_request_gets_the_stored_answer(teller: Teller) -> None:
